@@ -1,0 +1,35 @@
+// Time as the core sees it: three readings behind one face, so that tests script all of them.
+// Nothing in the core asks the operating system for the time in any other way.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+namespace coze::core {
+
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  virtual int64_t wall_ms() const = 0;  // Unix time; may jump
+  virtual int64_t boot_ms() const = 0;  // never jumps, counts while the machine is suspended
+
+  // The system's clock; never freed.
+  static const Clock &system();
+};
+
+// A clock that stands still until told otherwise. Thread-safe.
+class ManualClock : public Clock {
+ public:
+  explicit ManualClock(int64_t wall_ms = 1'767'225'600'000, int64_t boot_ms = 1'000'000);
+  ~ManualClock() override;
+  int64_t wall_ms() const override;
+  int64_t boot_ms() const override;
+  void advance_ms(int64_t ms);    // time passes: both readings
+  void jump_wall_ms(int64_t ms);  // somebody sets the clock: wall only
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace coze::core

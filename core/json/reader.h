@@ -1,0 +1,46 @@
+// Reading JSON: one parsed text, looked at through RFC 6901 pointers. Numbers stay as they were written,
+// because ids are wider than a double and wider than 64 bits are allowed to pass through.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace coze::core {
+
+enum class JsonType : int32_t { missing = 0, null = 1, boolean = 2, number = 3, string = 4, array = 5, object = 6 };
+
+class Json {
+ public:
+  // Throws Error(protocol) with the byte offset or the reason; the whole text is validated (RFC 8259, UTF-8, depth ≤ 512).
+  static Json parse(std::string_view text);
+  static std::optional<Json> try_parse(std::string_view text);
+
+  Json(Json &&) noexcept;
+  Json &operator=(Json &&) noexcept;
+  ~Json();
+
+  // Every lookup takes a pointer such as "/data/items/0/id"; "" is the whole text. A pointer that leads nowhere,
+  // or is not a pointer, gives missing / nullopt. Not thread-safe: one thread at a time.
+  JsonType type(std::string_view pointer = "") const;
+  size_t size(std::string_view pointer = "") const;  // members, elements, bytes of a string; 0 for the rest
+  std::optional<std::string> key(std::string_view pointer, size_t index) const;  // name of the index-th member, as written order
+  std::optional<std::string> string(std::string_view pointer) const;             // strings only, decoded
+  std::optional<int64_t> integer(std::string_view pointer) const;  // integers that fit, also inside a string ("4000"), and true/false as 1/0
+  std::optional<std::string> number(std::string_view pointer) const;  // a number as written
+  std::optional<std::string> raw(std::string_view pointer) const;     // the value's own text, without outer white space
+
+ private:
+  struct State;
+  explicit Json(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// One level of an object without a tree: the raw text of each member, for the protocol readers that look at three fields.
+// (Built on the same parser; nullopt unless text is a JSON object.)
+
+}  // namespace coze::core
