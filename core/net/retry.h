@@ -1,0 +1,35 @@
+// When a failed exchange is tried again, and after how long. Decides only; waiting is for the caller.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+
+#include "crypto/crypto.h"
+#include "net/http.h"
+
+namespace coze::core {
+
+// Shared by all calls of a client: retries may add at most a fifth of extra load when everything fails.
+class RetryBudget {
+ public:
+  void on_call();         // a first attempt was made: pays in
+  bool try_take();        // a retry is wanted: false when the budget is empty
+
+ private:
+  std::mutex mutex_;
+  double tokens_ = 10;
+};
+
+// Retry-After (seconds or HTTP date) and Retry-After-Ms; nullopt when absent, damaged or negative. Capped at 24 h.
+std::optional<int64_t> retry_after_ms(const HttpReply &reply, int64_t now_wall_ms);
+
+struct RetryPolicy {
+  int32_t max_retries = 2;
+  // The wait before attempt number `attempt` + 1 (attempts count from 1), or nullopt: give up.
+  // Repeatable: connection failures, 408, 429, 502, 503, 504. Others: only when nothing was sent, or on 429 / code 4013.
+  std::optional<int64_t> next_delay_ms(int32_t attempt, const Outcome &outcome, bool repeatable, int64_t now_wall_ms,
+                                       RetryBudget &budget, const Random &random) const;
+};
+
+}  // namespace coze::core
