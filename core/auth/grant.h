@@ -1,0 +1,68 @@
+// The grants of RFC 6749, 7636, 8628 and 7523 as Coze speaks them: request builders and answer readers.
+// Values in, values out: no clock, no randomness and no network of their own.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "auth/token.h"
+#include "base/options.h"
+#include "crypto/crypto.h"
+#include "net/http.h"
+
+namespace coze::core {
+
+enum class Grant { token, web, pkce, device, jwt };  // token: PAT and SAT, used as they are
+
+// What a credential is made of; checked once by the make_* functions of credential.h.
+struct GrantSettings {
+  Grant grant = Grant::token;
+  std::string api_base, www_base;  // normalized
+  std::string client_id;
+  Secret client_secret;  // web
+  std::string key_id;    // jwt
+  std::shared_ptr<const RsaKey> key;
+  std::string workspace_id, account_id, enterprise_id;
+  std::string scope, session_name, session_context;  // jwt; scope and session_context are JSON objects as text
+  int64_t jwt_ttl_s = 900;
+  bool pkce_plain = false;
+  int64_t connect_timeout_ms = 10'000, token_timeout_ms = 30'000;
+};
+
+HttpRequest code_exchange_request(const GrantSettings &settings, std::string_view code, std::string_view redirect_uri,
+                                  std::string_view verifier);
+HttpRequest refresh_request(const GrantSettings &settings, std::string_view refresh_token);
+HttpRequest device_code_request(const GrantSettings &settings);
+HttpRequest device_poll_request(const GrantSettings &settings, std::string_view device_code);
+// now_s: the server's time as far as it is known. jti from `random`.
+HttpRequest jwt_request(const GrantSettings &settings, int64_t now_s, const Random &random);
+// The compact JWS alone (RFC 7515), for tests and vectors.
+std::string jwt_assertion(const GrantSettings &settings, int64_t now_s, std::string_view jti);
+
+// Throws Error: failure_of(reply, token), or protocol when there is no access_token, expires_in is missing, not a number
+// or not in the future of now_s ("a token that had expired when it came").
+TokenFields read_token(const HttpReply &reply, int64_t now_s);
+
+struct DeviceCode {
+  Secret device_code;
+  std::string user_code, verification_uri;
+  int64_t expires_in_s = 300, interval_s = 5;
+};
+DeviceCode read_device_code(const HttpReply &reply);
+
+// S256 or plain (RFC 7636 section 4.2).
+std::string pkce_challenge(std::string_view verifier, bool plain);
+// The authorize URL (normal and workspace form). challenge "" = none.
+std::string authorize_url(const GrantSettings &settings, std::string_view redirect_uri, std::string_view state,
+                          std::string_view challenge);
+
+// What came back with the browser.
+struct Redirect {
+  std::string code, state, error, error_description, iss;
+  bool has_state = false;
+};
+// Accepts the whole URL, its query with or without "?", throws Error(invalid_argument) for anything else.
+Redirect read_redirect(std::string_view redirect);
+
+}  // namespace coze::core
