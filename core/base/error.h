@@ -2,17 +2,18 @@
 // Messages are one or two English sentences: what was wrong, what was expected, what to do. Never a secret.
 #pragma once
 
+#include "base/status.h"
+
 #include <cstdint>
 #include <exception>
 #include <string>
-
-#include "base/status.h"
+#include <utility>
 
 namespace coze::core {
 
 class Error : public std::exception {
  public:
-  Error(Status status, std::string message) : status(status), message(std::move(message)) {}
+  Error(Status outcome, std::string text) : status(outcome), message(std::move(text)) {}
   const char *what() const noexcept override { return message.c_str(); }
 
   Status status;

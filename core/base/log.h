@@ -14,9 +14,10 @@ enum class LogLevel : int32_t { off = 0, error = 1, warn = 2, info = 3, debug = 
 // "off", "error", "warn", "info", "debug" (any case); throws Error(invalid_argument) that lists them.
 LogLevel log_level_by_name(std::string_view name);
 
-// Replaces what looks like a credential: bearer values, JWTs, pat_/sat_/czu_/czs_/cztei_/rt tokens, the values of
-// access_token, refresh_token, client_secret, code, code_verifier, device_code, user_code, assertion, state, private keys
-// in JSON, form and query text. Keeps at most the first 4 characters of a token prefix.
+// Replaces what looks like a credential: bearer values, JWTs, pat_/sat_/czu_/czs_/cztei_/rt tokens, the
+// values of access_token, refresh_token, client_secret, code, code_verifier, device_code, user_code,
+// assertion, state, private keys in JSON, form and query text. Keeps at most the first 4 characters of a
+// token prefix.
 std::string redact(std::string_view text);
 
 class Log {

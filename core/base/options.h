@@ -56,6 +56,7 @@ class Options {
   // Throw Error(invalid_argument) that names the option, the value's fault and what is allowed.
   void set(int32_t id, const char *value);  // nullptr = back to the default
   void set(int32_t id, int64_t value);
+  void set(int32_t id, int value) { set(id, int64_t{value}); }  // a bare 0 would also pass for a null pointer
 
   // The chosen value or the table's default. A string option without either gives nullopt.
   std::optional<std::string> text(Option id) const;

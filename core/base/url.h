@@ -18,9 +18,14 @@ struct Url {
   std::string fragment;
 
   // nullopt unless text is an absolute URL with a host, valid characters and no user info.
+  // Nothing is tidied but case (and a "?" or "#" with nothing behind it): text() gives back a redirect URI as
+  // it was registered, ":443" included.
   static std::optional<Url> parse(std::string_view text);
-  std::string authority() const;  // host[:port]
-  std::string origin() const;     // scheme://host[:port]
+  std::string authority() const;  // host[:port], the port as written
+  std::string origin()
+      const;  // scheme://host[:port], without a port that is the scheme's default: for comparing
+  int effective_port()
+      const;  // the port or the scheme's default; 0 for a scheme that is not http(s) or ws(s)
   std::string text() const;
 };
 
@@ -34,8 +39,9 @@ std::string query_string(const QueryPairs &pairs);
 // "a=1&b=2" in order, names and values decoded; nullopt on a broken escape.
 std::optional<QueryPairs> parse_query(std::string_view query);
 
-// A base URL as a person configures it: https, or http for loopback and explicit http bases alike; a path prefix
-// is allowed; trailing "/" dropped. Throws Error(invalid_argument) that names `what`.
+// A base URL as a person configures it: https, or http for loopback and explicit http bases alike; a path
+// prefix is allowed; trailing "/" and the scheme's default port dropped. Throws Error(invalid_argument) that
+// names `what`.
 std::string normalized_base(std::string_view text, std::string_view what);
 // The web host: the first label `api` of the API host replaced by `www`; any other host unchanged.
 std::string www_base_for(std::string_view api_base);
