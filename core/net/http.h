@@ -18,7 +18,7 @@ using Headers = std::vector<std::pair<std::string, std::string>>;
 
 // A body that may hold secrets (a refresh token, a code): wiped when its last holder goes.
 struct Body {
-  explicit Body(std::string text) : text(std::move(text)) {}
+  explicit Body(std::string value) : text(std::move(value)) {}
   ~Body() { wipe(text); }
   Body(const Body &) = delete;
   Body &operator=(const Body &) = delete;

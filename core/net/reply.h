@@ -21,7 +21,11 @@ enum class Expect {
 std::optional<Error> failure_of(const HttpReply &reply, Expect expect);
 
 // The one table. `oauth_error` "" and `code` 0 mean absent. ok when none of the three says no.
+// The first that knows more than "no" decides: a code with a known meaning, a known OAuth error, HTTP 401, 403 or 429.
 Status classify(int32_t http_status, int64_t code, std::string_view oauth_error);
+
+// `code` of a JSON body, 0 when there is none.
+int64_t code_of(const HttpReply &reply);
 
 // The x-tt-logid header, else detail.logid / error.logid of a JSON body, else "".
 std::string log_id_of(const HttpReply &reply);

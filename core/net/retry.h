@@ -18,10 +18,11 @@ class RetryBudget {
 
  private:
   std::mutex mutex_;
-  double tokens_ = 10;
+  int32_t fifths_ = 50;  // ten retries to begin with
 };
 
 // Retry-After (seconds or HTTP date) and Retry-After-Ms; nullopt when absent, damaged or negative. Capped at 24 h.
+// A date is compared with the answer's own Date header, and with now_wall_ms only when there is none.
 std::optional<int64_t> retry_after_ms(const HttpReply &reply, int64_t now_wall_ms);
 
 struct RetryPolicy {
