@@ -155,8 +155,7 @@ std::string string_at(const Json &json, std::string_view pointer) {
 
 int64_t code_in(const Json &json) {
   if (json.type("/code") != JsonType::missing) return integer_at(json, "/code");
-  // The spelling of a workflow's error events. As text, error_code is the OAuth endpoints' member.
-  return json.type("/error_code") == JsonType::number ? integer_at(json, "/error_code") : 0;
+  return integer_at(json, "/error_code");  // a workflow's error events; the OAuth endpoints put a word there
 }
 
 // `error` is an OAuth code in the RFC's shape, but the name of a parameter in Coze's own.
@@ -281,12 +280,12 @@ Error refusal(const HttpReply &reply, const Json *json, const Said &said, const 
 
 // Only the host: a redirect's path and query may carry what nobody else should see.
 Error redirect(const HttpReply &reply, const Json *json) {
-  const std::string_view location = reply.header("location");
-  std::string where = " without saying where to";
-  if (const auto url = Url::parse(location)) {
-    where = " to " + quotable(url->scheme + "://" + url->authority());
-  } else if (!location.empty()) {
-    where = " to another path";
+  const std::string location(reply.header("location"));
+  std::string where = " without a valid address";
+  if (const auto url = Url::parse((location.starts_with("//") ? "https:" : "") + location)) {
+    where = " to " + quotable(url->authority());
+  } else if (location.starts_with('/')) {
+    where = " to another path of the same host";
   }
   return error_about(
       reply, json, Status::protocol,
