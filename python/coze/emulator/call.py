@@ -1,0 +1,80 @@
+"""One request on its way through the emulator, with what every handler needs to answer it.
+
+Reading the body with its limit, the bearer token and the JSON object live here.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Dict, Optional
+
+from aiohttp import web
+
+from .replies import ApiError
+from .tap import Exchange
+
+if TYPE_CHECKING:
+    from .server import Emulator
+
+MOST_JSON_BYTES = 20 * 1024 * 1024
+
+
+class BodyTooLarge(Exception):
+    """The body passes the limit of its kind."""
+
+
+@dataclass
+class Call:
+    emulator: "Emulator"
+    request: web.BaseRequest
+    exchange: Exchange
+    log_id: str
+    body: bytes = b""
+    path_parameters: Dict[str, str] = field(default_factory=dict)
+    # What the log line may tell about this request beyond method, path and status.
+    note: str = ""
+
+    @property
+    def is_multipart(self) -> bool:
+        return self.request.content_type.startswith("multipart/")
+
+    async def read_body(self) -> None:
+        """Takes the body into memory, unless it is multipart, which its handler reads piece by piece."""
+        if self.is_multipart:
+            return
+        pieces, size = [], 0
+        async for piece in self.request.content.iter_any():
+            size += len(piece)
+            if size > MOST_JSON_BYTES:
+                raise BodyTooLarge
+            pieces.append(piece)
+        self.body = b"".join(pieces)
+
+    def json_value(self) -> Any:
+        """The body as JSON; ValueError when it is none. Big numbers and NaN count as the client's mistake."""
+        return json.loads(self.body.decode("utf-8"), parse_constant=_refuse_constant)
+
+    def json_object(self) -> Dict[str, Any]:
+        """The body as a JSON object, or ApiError 4000 in the words of the gateway."""
+        if self.request.content_type != "application/json":
+            raise ApiError(4000, "invalid request parameter: Content-Type must be application/json")
+        try:
+            value = self.json_value()
+        except (ValueError, RecursionError):
+            raise ApiError(4000, "invalid request parameter: the body is not valid JSON") from None
+        if not isinstance(value, dict):
+            raise ApiError(4000, "invalid request parameter: the body must be a JSON object")
+        return value
+
+    def bearer(self) -> Optional[str]:
+        """The bearer token: None without the header, "" for an empty one."""
+        header = self.request.headers.get("Authorization")
+        if header is None:
+            return None
+        scheme, _, token = header.strip().partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,81 @@
+"""Which handler answers which method and path: the API, the OAuth endpoints, the pages, the control side.
+
+A path in braces stands for one segment.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Awaitable, Callable, Dict, List, Pattern, Tuple
+
+from . import api, authorize, chat, control, device, oauth, workflow
+from .call import Call
+from .replies import AnyReply
+from .tap import CONTROL_PREFIX
+
+Handler = Callable[[Call], Awaitable[AnyReply]]
+
+OAUTH_PREFIX = "/api/permission/oauth2"
+_C = CONTROL_PREFIX
+
+_ROUTES: List[Tuple[str, str, Any]] = [
+    ("GET", f"{OAUTH_PREFIX}/authorize", authorize.authorize),
+    ("GET", f"{OAUTH_PREFIX}/workspace_id/{{workspace_id}}/authorize", authorize.authorize),
+    ("POST", f"{OAUTH_PREFIX}/token", oauth.token),
+    ("POST", f"{OAUTH_PREFIX}/account/{{account_id}}/token", oauth.token),
+    ("POST", f"{OAUTH_PREFIX}/enterprise_id/{{enterprise_id}}/token", oauth.token),
+    ("POST", f"{OAUTH_PREFIX}/device/code", oauth.device_code),
+    ("POST", f"{OAUTH_PREFIX}/workspace_id/{{workspace_id}}/device/code", oauth.device_code),
+    ("GET", authorize.CONSENT_PATH, authorize.consent_page),
+    ("POST", authorize.CONSENT_PATH, authorize.consent_answer),
+    ("GET", oauth.VERIFICATION_PATH, device.device_page),
+    ("POST", oauth.VERIFICATION_PATH, device.device_answer),
+    ("GET", "/v1/users/me", api.users_me),
+    ("GET", "/v1/workspaces", api.workspaces_list),
+    ("POST", "/v1/conversation/create", api.conversations_create),
+    ("POST", "/v3/chat", chat.create),
+    ("GET", "/v3/chat/retrieve", chat.retrieve),
+    ("POST", "/v3/chat/retrieve", chat.retrieve),
+    ("GET", "/v3/chat/message/list", chat.message_list),
+    ("POST", "/v1/files/upload", api.files_upload),
+    ("GET", "/v1/files/retrieve", api.files_retrieve),
+    ("POST", "/v1/workflow/stream_run", workflow.stream_run),
+    ("POST", f"{_C}/authorize", control.authorize_url),
+    ("POST", f"{_C}/device", control.answer_device),
+    ("POST", f"{_C}/redirect_uris", control.add_redirect_uri),
+    ("GET", f"{_C}/requests", control.requests),
+    ("DELETE", f"{_C}/requests", control.forget_requests),
+    ("GET", f"{_C}/stats", control.stats),
+    ("GET", f"{_C}/clock", control.read_clock),
+    ("POST", f"{_C}/clock", control.move_clock),
+    ("GET", f"{_C}/settings", control.read_settings),
+    ("POST", f"{_C}/settings", control.change_settings),
+    ("POST", f"{_C}/revoke", control.revoke),
+    ("GET", f"{_C}/faults", control.list_faults),
+    ("POST", f"{_C}/faults", control.add_fault),
+    ("DELETE", f"{_C}/faults", control.clear_faults),
+    ("GET", f"{_C}/faults/{{id}}", control.read_fault),
+    ("GET", f"{_C}/files/{{id}}", control.read_file),
+    ("POST", f"{_C}/token", control.read_token),
+    ("POST", f"{_C}/reset", control.reset),
+]
+
+_EXACT: Dict[str, Dict[str, Handler]] = {}
+_PATTERNS: Dict[Pattern[str], Dict[str, Handler]] = {}
+for _method, _path, _handler in _ROUTES:
+    if "{" in _path:
+        _pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", _path))
+        _PATTERNS.setdefault(_pattern, {})[_method] = _handler
+    else:
+        _EXACT.setdefault(_path, {})[_method] = _handler
+
+
+def match_path(path: str) -> Tuple[Dict[str, Handler], Dict[str, str]]:
+    """The handlers of a path by method, and what its braces stand for; empty for an unknown path."""
+    if path in _EXACT:
+        return _EXACT[path], {}
+    for pattern, methods in _PATTERNS.items():
+        found = pattern.fullmatch(path)
+        if found:
+            return methods, found.groupdict()
+    return {}, {}

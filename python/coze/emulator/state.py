@@ -1,0 +1,184 @@
+"""What an emulator remembers: tokens and their families, codes, consents, chats and files.
+
+Only bookkeeping lives here; who may have what is decided in oauth.py, authorize.py and api.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional
+
+from .credentials import App, Credentials, Maker
+
+# Ids count up from here: decimal, and well above 2**53, where a double loses digits.
+_FIRST_ID = 7_312_345_678_900_000_001
+
+
+@dataclass
+class User:
+    user_id: str
+    name: str
+
+
+def user_named(name: str) -> User:
+    """The same name is the same user in every run."""
+    digits = int.from_bytes(hashlib.sha256(name.encode("utf-8", "replace")).digest()[:8], "big") % 10**18
+    return User(str(7 * 10**18 + digits), name)
+
+
+@dataclass
+class Family:
+    """One approval and every token that came of it. Reuse of a refresh token ends all of them."""
+
+    client_id: str
+    user: User
+    workspace_id: Optional[str] = None
+    revoked: bool = False
+
+
+@dataclass
+class AccessToken:
+    value: str
+    user: User
+    expires_at: Optional[int] = None
+    family: Optional[Family] = None
+    workspace_id: Optional[str] = None
+    account_id: Optional[str] = None
+    enterprise_id: Optional[str] = None
+    scope: Optional[Dict[str, Any]] = None
+    session_name: Optional[str] = None
+    session_context: Optional[Dict[str, Any]] = None
+    revoked: bool = False
+
+    def is_valid(self, now: float) -> bool:
+        if self.revoked or (self.family is not None and self.family.revoked):
+            return False
+        return self.expires_at is None or now < self.expires_at
+
+
+@dataclass
+class RefreshToken:
+    value: str
+    family: Family
+    expires_at: float
+    revoked: bool = False
+    used_at: Optional[float] = None
+    answer: Optional[Dict[str, Any]] = None
+
+
+@dataclass
+class AuthorizeRequest:
+    """A checked authorize request; `ticket` is what its consent page sends back."""
+
+    ticket: str
+    app: App
+    redirect_uri: str
+    state: Optional[str]
+    challenge: Optional[str]
+    challenge_method: str
+    workspace_id: Optional[str]
+    expires_at: float
+    answered: bool = False
+
+
+@dataclass
+class Code:
+    value: str
+    request: AuthorizeRequest
+    user: User
+    expires_at: float
+    family: Optional[Family] = None
+
+
+@dataclass
+class DeviceCode:
+    value: str
+    user_code: str
+    ticket: str
+    app: App
+    workspace_id: Optional[str]
+    expires_at: float
+    interval: float
+    polled_at: Optional[float] = None
+    decision: Optional[str] = None
+    user: Optional[User] = None
+    used: bool = False
+
+
+@dataclass
+class Chat:
+    id: str
+    conversation_id: str
+    bot_id: str
+    created_at: int
+    question: str
+    meta_data: Dict[str, Any]
+    owner: str
+    streamed: bool = False
+    status: str = "in_progress"
+    polls: int = 0
+    completed_at: int = 0
+    failed_at: int = 0
+    messages: List[Dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class Conversation:
+    id: str
+    owner: str
+    created_at: int
+    name: str = ""
+    meta_data: Dict[str, Any] = field(default_factory=dict)
+    connector_id: str = "1024"
+    section_id: str = ""
+    last_question: str = ""
+    chats: List[Chat] = field(default_factory=list)
+
+
+@dataclass
+class StoredFile:
+    id: str
+    file_name: str
+    content_type: str
+    bytes: int
+    sha256: str
+    created_at: int
+    owner: str
+
+
+class State:
+    """Everything that `reset` throws away."""
+
+    def __init__(self, credentials: Credentials, seed: Optional[int], owner: User) -> None:
+        self.make = Maker(seed, "state")
+        self.redirect_uris = {app.client_id: list(app.redirect_uris) for app in credentials.apps.values()}
+        self.access_tokens: Dict[str, AccessToken] = {
+            value: AccessToken(value, owner) for value in (credentials.pat, credentials.sat)
+        }
+        self.refresh_tokens: Dict[str, RefreshToken] = {}
+        self.authorize_requests: Dict[str, AuthorizeRequest] = {}
+        self.codes: Dict[str, Code] = {}
+        self.device_codes: Dict[str, DeviceCode] = {}
+        self.user_codes: Dict[str, DeviceCode] = {}
+        self.used_jtis: Dict[str, float] = {}
+        self.conversations: Dict[str, Conversation] = {}
+        self.chats: Dict[str, Chat] = {}
+        self.files: Dict[str, StoredFile] = {}
+        self.by_grant: Counter = Counter()
+        self.by_path: Counter = Counter()
+        self.token_requests = 0
+        self.device_polls = 0
+        self.families_revoked = 0
+        self._last_id = _FIRST_ID
+
+    def new_id(self) -> str:
+        # Steps above one, as real ids have, so that nobody learns to count on neighbours.
+        self._last_id += 4097
+        return str(self._last_id)
+
+    def revoke_family(self, family: Family) -> None:
+        if not family.revoked:
+            family.revoked = True
+            self.families_revoked += 1
