@@ -10,6 +10,11 @@
 
 namespace coze::core {
 
+// Makes OpenSSL ready without its atexit handler, so that exit() does not pull it away from running threads.
+// Everything here calls it by itself; whoever uses OpenSSL in another way (libcurl) calls it first. Cheap
+// when it has been called.
+void prepare_openssl();
+
 // Where random bytes come from; tests pass a scripted one.
 class Random {
  public:
@@ -21,17 +26,22 @@ class Random {
 };
 
 std::array<uint8_t, 32> sha256(std::string_view data);
-std::string base64url(std::string_view bytes);                   // RFC 4648 section 5, no padding
+std::array<uint8_t, 20> sha1(
+    std::string_view data);               // for the webhook signature only, which Coze defines with it
+std::string hex(std::string_view bytes);  // lower case
+std::string hex(const uint8_t *bytes, size_t size);
+std::string base64url(std::string_view bytes);  // RFC 4648 section 5, no padding
 std::string base64url(const uint8_t *bytes, size_t size);
-std::optional<std::string> base64url_decode(std::string_view text);  // strict: no padding, no foreign characters
-bool constant_time_equal(std::string_view a, std::string_view b);    // time depends on the lengths alone
+std::optional<std::string> base64url_decode(
+    std::string_view text);  // strict: no padding, no foreign characters
+bool constant_time_equal(std::string_view a, std::string_view b);  // time depends on the lengths alone
 
 // An RSA private key, parsed once, signing from many threads at a time.
 class RsaKey {
  public:
   // PEM, PKCS#8 or PKCS#1; newlines missing, turned into spaces or written as "\n" are mended.
-  // Throws Error(invalid_argument) that names the problem: a public key, a certificate, an encrypted key, not RSA,
-  // shorter than 2048 bits, a file path instead of the text, damaged base64, nothing at all.
+  // Throws Error(invalid_argument) that names the problem: a public key, a certificate, an encrypted key, not
+  // RSA, shorter than 2048 bits, a file path instead of the text, damaged base64, nothing at all.
   static std::shared_ptr<const RsaKey> parse(std::string_view pem);
   virtual ~RsaKey() = default;
   // RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 section 3.3): raw signature bytes.
