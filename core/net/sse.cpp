@@ -176,13 +176,18 @@ void EventReader::set_type(std::string_view value) {
   }
 }
 
-void EventReader::fill(Event &event) const {
+// Behind each text stands the end of its line, which nobody needs any more: room for the NUL.
+void EventReader::fill(Event &event) {
   const std::string_view buffer(buffer_);
   event.type = {};
-  if (type_ == TypePlace::in_buffer) event.type = buffer.substr(type_begin_, type_size_);
+  if (type_ == TypePlace::in_buffer) {
+    event.type = buffer.substr(type_begin_, type_size_);
+    buffer_[type_begin_ + type_size_] = '\0';
+  }
   if (type_ == TypePlace::copied) event.type = type_copy_;
   if (event.type.empty()) event.type = "message";
   event.data = buffer.substr(data_begin_, data_end_ - data_begin_);
+  buffer_[data_end_] = '\0';
   event.id = last_id_;
 }
 

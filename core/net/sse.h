@@ -11,6 +11,7 @@
 
 namespace coze::core {
 
+// Each text is followed by a NUL, so that it can be handed to C as it is.
 struct Event {
   std::string_view type;  // "message" when the stream named none
   std::string_view data;  // lines joined by \n
@@ -45,7 +46,7 @@ class EventReader {
   void take_field(std::string_view line);
   void add_data(std::string_view value);
   void set_type(std::string_view value);
-  void fill(Event &event) const;
+  void fill(Event &event);
   void begin_event();
   Error too_large() const;
 

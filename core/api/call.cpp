@@ -1,0 +1,99 @@
+// One API call from start to end: the machine. It decides; it does not wait, send or lock.
+#include "api/call.h"
+
+#include <algorithm>
+
+#include "net/reply.h"
+
+namespace coze::core {
+
+Call::Call(const ApiRequest &request, const CallTarget &target, bool stream)
+    : target_(target), path_(request.path()) {
+  Options settings = request.options().over(target.settings);
+  http_ = request.build(target.credential->settings().api_base, settings, stream);
+  policy_.max_retries = static_cast<int32_t>(settings.number(Option::max_retries));
+  deadline_boot_ms_ = target.client->engine()->clock().boot_ms() + http_.total_timeout_ms;
+}
+
+int64_t Call::remaining_ms() const {
+  return std::max<int64_t>(0, deadline_boot_ms_ - target_.client->engine()->clock().boot_ms());
+}
+
+Error Call::timeout_error() const {
+  return Error(Status::timeout, "the call took longer than its total_timeout_ms of " +
+                                    std::to_string(http_.total_timeout_ms) + " ms: raise the option, or try again later");
+}
+
+Call::Next Call::start() {
+  target_.client->engine()->retry_budget().on_call();
+  token_ = target_.credential->current();
+  return token_ ? Next::send : Next::token;
+}
+
+Call::Next Call::on_token(TokenOutcome outcome) {
+  if (outcome.error) return fail(std::move(*outcome.error));
+  token_ = std::move(outcome.token);
+  return Next::send;
+}
+
+HttpRequest Call::attempt() {
+  ++attempts_;
+  HttpRequest http = http_;
+  http.bearer = Secret(token_->access());
+  http.total_timeout_ms = std::max<int64_t>(1, remaining_ms());
+  return http;
+}
+
+Call::Next Call::fail(Error failure) {
+  error = std::move(failure);
+  return Next::done;
+}
+
+Call::Next Call::on_failure(Error failure, const Outcome &outcome) {
+  bool refused = outcome.ok() && (failure.status == Status::auth || failure.status == Status::permission);
+  if (refused && !healed_ && target_.credential->may_heal(*token_, failure)) {
+    healed_ = true;
+    return start();
+  }
+  Engine &engine = *target_.client->engine();
+  auto delay = policy_.next_delay_ms(attempts_, outcome, http_.repeatable, engine.clock().wall_ms(),
+                                     engine.retry_budget(), Random::system());
+  // A wait that would outlast the call is not worth beginning: the caller learns the reason now.
+  if (!delay || *delay >= remaining_ms()) return fail(std::move(failure));
+  engine.log().write(LogLevel::info, "trying " + http_.method + " " + path_ + " again in " + std::to_string(*delay) +
+                                         " ms: " + failure.message);
+  wait_ms_ = *delay;
+  return Next::wait;
+}
+
+Call::Next Call::succeed(HttpReply reply) {
+  std::string log_id = log_id_of(reply);
+  response = std::make_shared<Response>(Response{std::move(reply), std::move(log_id)});
+  return Next::done;
+}
+
+Call::Next Call::on_reply(Outcome outcome) {
+  if (!outcome.ok()) return on_failure(*outcome.error, outcome);
+  target_.credential->observe(*outcome.reply);
+  if (auto failure = failure_of(*outcome.reply, Expect::any)) return on_failure(std::move(*failure), outcome);
+  return succeed(std::move(*outcome.reply));
+}
+
+Call::Next Call::on_opened(OpenOutcome outcome) {
+  if (outcome.error) return on_failure(*outcome.error, Outcome(*outcome.error));
+  target_.credential->observe(outcome.opened->head);
+  if (outcome.opened->source) {
+    opened = std::move(outcome.opened);
+    return Next::done;
+  }
+  Outcome answer(std::move(outcome.opened->head));
+  if (auto failure = failure_of(*answer.reply, Expect::any)) return on_failure(std::move(*failure), answer);
+  Error wrong(Status::protocol, "the server answered " + path_ + " with a whole body of type \"" +
+                                    std::string(answer.reply->header("content-type")) +
+                                    "\" where an event stream was due: use coze_request_send for this call");
+  wrong.http_status = answer.reply->status;
+  wrong.log_id = log_id_of(*answer.reply);
+  return fail(std::move(wrong));
+}
+
+}  // namespace coze::core

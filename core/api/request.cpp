@@ -1,0 +1,184 @@
+// A call as a program describes it. Every check happens here, before anything is sent.
+#include "api/request.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "base/text.h"
+#include "json/reader.h"
+
+namespace coze::core {
+
+namespace {
+
+constexpr StreamEnding stream_endings[] = {
+    {"/v3/chat", "done", "", true, false},
+    {"/v3/chat/submit_tool_outputs", "done", "", true, false},
+    {"/v1/workflows/chat", "done", "", false, false},
+    {"/v1/workflow/stream_run", "Done", "Interrupt", false, true},
+    {"/v1/workflow/stream_resume", "Done", "Interrupt", false, true},
+};
+
+[[noreturn]] void invalid(std::string message) { throw Error(Status::invalid_argument, std::move(message)); }
+
+bool is_token(std::string_view text) {  // RFC 9110 section 5.6.2
+  static constexpr std::string_view marks = "!#$%&'*+-.^_`|~";
+  return !text.empty() && std::ranges::all_of(text, [](unsigned char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           marks.find(static_cast<char>(c)) != marks.npos;
+  });
+}
+
+bool has_control(std::string_view text) {
+  return std::ranges::any_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+}
+
+void check_path(std::string_view path) {
+  if (path.empty() || path[0] != '/')
+    invalid("path must begin with \"/\", such as /v1/users/me: the address comes from the option api_base");
+  if (std::ranges::any_of(path, [](unsigned char c) { return c <= 0x20 || c >= 0x7f || c == '#' || c == '"'; }))
+    invalid("path must be escaped: it has a space, a \"#\", or a character that is not ASCII; pass values through "
+            "coze_request_set_query, which escapes them");
+}
+
+std::string file_name_of(std::string_view path) {
+  return std::filesystem::path(path).filename().string();
+}
+
+}  // namespace
+
+const StreamEnding *find_stream_ending(std::string_view path) {
+  auto found = std::ranges::find(stream_endings, path, &StreamEnding::path);
+  return found == std::end(stream_endings) ? nullptr : found;
+}
+
+ApiRequest::ApiRequest(std::string_view method, std::string_view path) : method_(method) {
+  static constexpr std::array<std::string_view, 5> methods{"GET", "POST", "PUT", "PATCH", "DELETE"};
+  if (std::ranges::find(methods, method) == methods.end())
+    invalid("method must be GET, POST, PUT, PATCH or DELETE, not \"" + quotable(method, 20) + "\"");
+  check_path(path);
+  auto question = path.find('?');
+  path_ = path.substr(0, question);
+  if (question != path.npos) path_query_ = path.substr(question + 1);
+}
+
+void ApiRequest::set_query(std::string_view name, std::optional<std::string_view> value) {
+  if (name.empty()) invalid("a query parameter needs a name");
+  std::erase_if(query_, [&](const auto &pair) { return pair.first == name; });
+  if (value) query_.emplace_back(name, *value);
+}
+
+void ApiRequest::set_header(std::string_view name, std::optional<std::string_view> value) {
+  static constexpr std::array<std::string_view, 6> own{"authorization", "content-length",    "host",
+                                                       "connection",    "transfer-encoding", "content-type"};
+  if (!is_token(name)) invalid("\"" + quotable(name, 40) + "\" is no header name (RFC 9110 section 5.1)");
+  if (std::ranges::any_of(own, [&](auto word) { return equals_ignoring_case(word, name); }))
+    invalid("the header " + std::string(name) + " is set by the library: it comes from the credential or the body");
+  if (value && has_control(*value)) invalid("the value of header " + std::string(name) + " has a control character");
+  std::erase_if(headers_, [&](const auto &pair) { return equals_ignoring_case(pair.first, name); });
+  if (value) headers_.emplace_back(name, trim(*value));
+}
+
+void ApiRequest::set_json(std::optional<std::string_view> json) {
+  if (!json) {
+    json_ = nullptr;
+    stream_field_ = StreamField::absent;
+    return;
+  }
+  if (!parts_.empty()) invalid("a request has either a JSON body or form parts, and this one has parts already");
+  try {
+    Json parsed = Json::parse(*json);
+    json_is_object_ = parsed.type() == JsonType::object;
+    JsonType type = parsed.type("/stream");
+    stream_field_ = type == JsonType::missing    ? StreamField::absent
+                    : type != JsonType::boolean  ? StreamField::other
+                    : *parsed.integer("/stream") ? StreamField::yes
+                                                 : StreamField::no;
+  } catch (const Error &error) {
+    invalid("the body is not valid JSON: " + error.message);
+  }
+  json_ = std::make_shared<const Body>(std::string(*json));
+}
+
+void ApiRequest::add_part(Part part) {
+  if (part.name.empty()) invalid("a form part needs a name, such as \"file\"");
+  if (has_control(part.name) || has_control(part.file_name)) invalid("the name of a form part has a control character");
+  if (json_) invalid("a request has either a JSON body or form parts, and this one has a JSON body already");
+  parts_.push_back(std::move(part));
+}
+
+void ApiRequest::add_field(std::string_view name, std::string_view value) {
+  add_part({.name = std::string(name), .bytes = std::make_shared<const std::string>(value)});
+}
+
+void ApiRequest::add_file(std::string_view name, std::string_view path) {
+  std::string file(path);
+  std::error_code failure;
+  if (std::filesystem::is_directory(file, failure)) throw Error(Status::io, file + " is a folder, not a file");
+  if (!std::ifstream(file, std::ios::binary)) throw Error(Status::io, "cannot read " + file + ": " + strerror(errno));
+  add_part({.name = std::string(name), .file_name = file_name_of(path), .path = std::move(file)});
+}
+
+void ApiRequest::add_bytes(std::string_view name, std::string_view file_name, std::string_view bytes) {
+  if (file_name.empty()) invalid("file_name must not be empty: the server decides by it what the bytes are");
+  add_part({.name = std::string(name),
+            .file_name = std::string(file_name),
+            .bytes = std::make_shared<const std::string>(bytes)});
+}
+
+void ApiRequest::set_output_file(std::optional<std::string_view> path) {
+  if (path && path->empty()) invalid("the output file's path must not be empty");
+  output_file_ = path.value_or("");
+}
+
+namespace {
+
+// The member goes in at the front, so that the rest of the text, and every number in it, stays as it was written.
+std::string with_stream_true(const std::string &json) {
+  size_t brace = json.find('{');
+  bool empty = json.find_first_not_of(" \t\r\n", brace + 1) == json.find('}', brace);
+  return json.substr(0, brace + 1) + "\"stream\":true" + (empty ? "" : ",") + json.substr(brace + 1);
+}
+
+}  // namespace
+
+HttpRequest ApiRequest::build(std::string_view api_base, const Options &settings, bool stream) const {
+  HttpRequest http;
+  http.method = method_;
+  std::string query = path_query_;
+  if (!query_.empty()) query += (query.empty() ? "" : "&") + query_string(query_);
+  http.url = std::string(api_base) + path_ + (query.empty() ? "" : "?" + query);
+  http.headers = headers_;
+  http.parts = parts_;
+  http.body = json_;
+  if (json_) http.content_type = "application/json";
+  http.output_file = output_file_;
+  http.repeatable = method_ != "POST" && method_ != "PATCH";
+  http.stream = stream;
+  http.connect_timeout_ms = settings.number(Option::connect_timeout_ms);
+  http.total_timeout_ms = settings.number(Option::total_timeout_ms);
+  http.idle_timeout_ms = settings.number(Option::idle_timeout_ms);
+  http.max_body_bytes = static_cast<uint64_t>(settings.number(Option::max_body_bytes));
+  http.max_event_bytes = static_cast<uint64_t>(settings.number(Option::max_event_bytes));
+
+  if (!stream) {
+    if (stream_field_ == StreamField::yes)
+      invalid("the body says \"stream\": true, and this call gives one whole answer: use coze_request_stream");
+    return http;
+  }
+  const StreamEnding *ending = find_stream_ending(path_);
+  if (ending && ending->switched_by_body && stream_field_ != StreamField::yes) {
+    if (stream_field_ != StreamField::absent)
+      invalid("the body says \"stream\": false: leave it out, or use coze_request_send");
+    if (json_ && !json_is_object_) invalid("the body of " + path_ + " must be a JSON object");
+    http.body = std::make_shared<const Body>(with_stream_true(json_ ? json_->text : "{}"));
+    http.content_type = "application/json";
+  }
+  return http;
+}
+
+}  // namespace coze::core
