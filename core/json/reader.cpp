@@ -1,0 +1,452 @@
+// The reader: simdjson walks the text once, checking all of it, and leaves a flat table of values to look
+// things up in. What the fields of an answer mean is known to net/ (envelopes) and auth/ (tokens).
+#include "json/reader.h"
+
+#include "base/error.h"
+#include "base/text.h"
+
+#include <simdjson.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+namespace coze::core {
+namespace {
+
+constexpr uint32_t deepest = 512;
+constexpr uint32_t none = UINT32_MAX;
+
+// A value, or the name of a member; all in the order of the text, an object's members as name, value, name,
+// value.
+struct Node {
+  JsonType type = JsonType::missing;
+  bool escaped = false;         // strings: decoded text is in State::decoded, else in the text itself
+  uint32_t begin = 0, end = 0;  // in State::text
+  uint32_t next = 0;            // the node behind this one and all that is in it
+  uint32_t size = 0;            // members, elements, bytes of the decoded string
+  uint32_t decoded = 0;         // strings: where the decoded text begins
+};
+
+// The numbers of RFC 8259 section 6. simdjson would do it too, but refuses those that no C++ type holds.
+bool is_number(std::string_view text, bool &integer) {
+  size_t i = 0;
+  const auto digits = [&] {
+    const size_t start = i;
+    while (i < text.size() && text[i] >= '0' && text[i] <= '9') ++i;
+    return i > start;
+  };
+  if (i < text.size() && text[i] == '-') ++i;
+  const size_t first = i;
+  if (!digits() || (text[first] == '0' && i > first + 1)) return false;
+  integer = i == text.size();
+  if (i < text.size() && text[i] == '.') {
+    ++i;
+    if (!digits()) return false;
+  }
+  if (i < text.size() && (text[i] == 'e' || text[i] == 'E')) {
+    ++i;
+    if (i < text.size() && (text[i] == '+' || text[i] == '-')) ++i;
+    if (!digits()) return false;
+  }
+  return i == text.size();
+}
+
+bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+
+// A reference token of a JSON pointer with ~0 and ~1 resolved; false when there is another "~".
+bool unescape_token(std::string_view token, std::string &out) {
+  for (size_t i = 0; i < token.size(); ++i) {
+    if (token[i] != '~') {
+      out += token[i];
+    } else if (i + 1 < token.size() && (token[i + 1] == '0' || token[i + 1] == '1')) {
+      out += token[++i] == '0' ? '~' : '/';
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
+
+// RFC 6901 section 4: no sign, no leading zeros; "-" names what does not exist.
+std::optional<uint32_t> array_index(std::string_view token) {
+  uint32_t index = 0;
+  const auto [stop, fault] = std::from_chars(token.data(), token.data() + token.size(), index);
+  const bool whole = fault == std::errc() && stop == token.data() + token.size();
+  if (!whole || token[0] == '-' || (token.size() > 1 && token[0] == '0')) return std::nullopt;
+  return index;
+}
+
+struct Table {
+  // "[" + the text + "]" + padding. In brackets every text is an array of one element: a scalar needs no
+  // rules of its own, what follows the value is found like any superfluous element, and the last token closes
+  // something, so simdjson cannot run over the end.
+  std::unique_ptr<char[]> text;
+  size_t size = 0;
+  size_t bom = 0;  // bytes skipped in front, for the offsets in messages
+  std::vector<Node> nodes;
+  std::string decoded;
+
+  // Where the last step over an array or object ended, for the next one.
+  uint32_t cursor_parent = none, cursor_index = 0, cursor_node = 0;
+
+  std::string_view string_of(const Node &node) const {
+    return {node.escaped ? decoded.data() + node.decoded : text.get() + node.decoded, node.size};
+  }
+  std::string_view raw_of(const Node &node) const { return {text.get() + node.begin, node.end - node.begin}; }
+  uint32_t child(uint32_t parent, uint32_t index);
+  uint32_t member(uint32_t parent, std::string_view name) const;
+  const Node *find(std::string_view pointer);
+};
+
+// The index-th element of an array, or name of an object.
+uint32_t Table::child(uint32_t parent, uint32_t index) {
+  if (index >= nodes[parent].size) return none;
+  if (cursor_parent != parent || cursor_index > index) {
+    cursor_parent = parent;
+    cursor_index = 0;
+    cursor_node = parent + 1;
+  }
+  const uint32_t to_last = nodes[parent].type == JsonType::object ? 1 : 0;  // from a name to its value
+  for (; cursor_index < index; ++cursor_index) cursor_node = nodes[cursor_node + to_last].next;
+  return cursor_node;
+}
+
+uint32_t Table::member(uint32_t parent, std::string_view name) const {
+  uint32_t found = none;
+  for (uint32_t at = parent + 1; at < nodes[parent].next; at = nodes[at + 1].next) {
+    if (string_of(nodes[at]) == name) found = at + 1;  // goes on: the last one counts
+  }
+  return found;
+}
+
+const Node *Table::find(std::string_view pointer) {
+  uint32_t at = 0;
+  std::string unescaped;
+  while (!pointer.empty()) {
+    if (pointer[0] != '/') return nullptr;
+    const size_t end = std::min(pointer.find('/', 1), pointer.size());
+    std::string_view token = pointer.substr(1, end - 1);
+    pointer.remove_prefix(end);
+    if (token.find('~') != std::string_view::npos) {
+      unescaped.clear();
+      if (!unescape_token(token, unescaped)) return nullptr;
+      token = unescaped;
+    }
+    const JsonType type = nodes[at].type;
+    const std::optional<uint32_t> index = type == JsonType::array ? array_index(token) : std::nullopt;
+    at = type == JsonType::object ? member(at, token) : index ? child(at, *index) : none;
+    if (at == none) return nullptr;
+  }
+  return &nodes[at];
+}
+
+namespace ondemand = simdjson::ondemand;
+
+// One walk over a text that fills the table. Each step answers false when the text is no JSON; `fault` says
+// why.
+class Walk {
+ public:
+  explicit Walk(Table &table) : table_(table) {}
+  bool run();
+  std::string fault;
+
+ private:
+  bool value(ondemand::value value);
+  bool array(ondemand::value value, uint32_t self);
+  bool object(ondemand::value value, uint32_t self);
+  bool string(ondemand::value value, uint32_t self, std::string_view token);
+  bool name(ondemand::field &field);
+  bool scalar(uint32_t self, std::string_view token);
+  bool decoded(uint32_t self, std::string_view text);
+  bool close(uint32_t self);
+
+  uint32_t offset(const char *at) const { return static_cast<uint32_t>(at - table_.text.get()); }
+  bool refuse(const char *why, const char *at = nullptr);
+  bool refuse(simdjson::error_code error);
+  uint32_t add(JsonType type, const char *begin) {
+    Node node;
+    node.type = type;
+    node.begin = offset(begin);
+    table_.nodes.push_back(node);
+    return static_cast<uint32_t>(table_.nodes.size() - 1);
+  }
+
+  Table &table_;
+  ondemand::parser parser_;
+  ondemand::document document_;
+  uint32_t depth_ = 0;
+};
+
+bool Walk::refuse(const char *why, const char *at) {
+  fault = why;
+  // The bracket in front is ours.
+  if (at) fault += " at byte " + std::to_string(offset(at) - 1 + table_.bom);
+  return false;
+}
+
+bool Walk::refuse(simdjson::error_code error) {
+  switch (error) {
+    case simdjson::UTF8_ERROR:
+      return refuse("it is not valid UTF-8");
+    case simdjson::UNCLOSED_STRING:
+      return refuse("a string has no closing quote");
+    case simdjson::UNESCAPED_CHARS:
+      return refuse("a string holds a control character");
+    case simdjson::CAPACITY:
+      return refuse("it is larger than 4 GiB");
+    case simdjson::MEMALLOC:
+      throw std::bad_alloc();
+    default:
+      break;
+  }
+  const char *at = nullptr;
+  if (document_.current_location().get(at) != simdjson::SUCCESS) return refuse("it ends too early");
+  return refuse(error == simdjson::STRING_ERROR ? "a string has a bad escape before" : "unexpected character",
+                at);
+}
+
+bool Walk::run() {
+  // simdjson's own limit counts the root and our brackets too; ours is checked in value().
+  simdjson::error_code error = parser_.allocate(table_.size, deepest + 8);
+  if (!error) {
+    error = parser_.iterate(table_.text.get(), table_.size, table_.size + simdjson::SIMDJSON_PADDING)
+                .get(document_);
+  }
+  ondemand::array brackets;
+  if (!error) error = document_.get_array().get(brackets);
+  if (error) return refuse(error);
+  for (auto element : brackets) {
+    ondemand::value content;
+    if (error = element.get(content); error) return refuse(error);
+    if (!table_.nodes.empty()) return refuse("something follows the value", content.raw_json_token().data());
+    if (!value(content)) return false;
+  }
+  if (table_.nodes.empty()) return refuse("it is empty");
+  // Nothing may be left behind our closing bracket.
+  if (document_.current_location().error() != simdjson::OUT_OF_BOUNDS)
+    return refuse("there is a bracket too many");
+  return true;
+}
+
+bool Walk::value(ondemand::value value) {
+  std::string_view token = value.raw_json_token();  // up to the next token, so white space may hang on
+  while (!token.empty() && is_space(token.back())) token.remove_suffix(1);
+  const char first = token.empty() ? '\0' : token[0];
+  const bool container = first == '{' || first == '[';
+  const JsonType type = first == '{' ? JsonType::object : first == '[' ? JsonType::array : JsonType::string;
+  const uint32_t self = add(type, token.data());
+  if (!container) return first == '"' ? string(value, self, token) : scalar(self, token);
+  if (++depth_ > deepest) return refuse("it is nested more than 512 levels deep", token.data());
+  if (!(first == '{' ? object(value, self) : array(value, self))) return false;
+  --depth_;
+  return close(self);
+}
+
+bool Walk::array(ondemand::value value, uint32_t self) {
+  ondemand::array elements;
+  if (const auto error = value.get_array().get(elements)) return refuse(error);
+  uint32_t count = 0;
+  for (auto element : elements) {
+    ondemand::value content;
+    if (const auto error = element.get(content)) return refuse(error);
+    if (!this->value(content)) return false;
+    ++count;
+  }
+  table_.nodes[self].size = count;
+  return true;
+}
+
+bool Walk::object(ondemand::value value, uint32_t self) {
+  ondemand::object members;
+  if (const auto error = value.get_object().get(members)) return refuse(error);
+  uint32_t count = 0;
+  for (auto member : members) {
+    ondemand::field field;
+    if (const auto error = std::move(member).get(field)) return refuse(error);
+    if (!name(field) || !this->value(field.value())) return false;
+    ++count;
+  }
+  table_.nodes[self].size = count;
+  return true;
+}
+
+// A container ends with the last character that is no white space before the next token; our bracket is
+// always there.
+bool Walk::close(uint32_t self) {
+  const char *next = nullptr;
+  if (const auto error = document_.current_location().get(next)) return refuse(error);
+  do --next;
+  while (is_space(*next));
+  table_.nodes[self].end = offset(next) + 1;
+  table_.nodes[self].next = static_cast<uint32_t>(table_.nodes.size());
+  return true;
+}
+
+bool Walk::name(ondemand::field &field) {
+  const char *begin = field.key().raw();  // behind the quote; stage 1 has seen that there is a closing one
+  const char *end = begin;
+  while (*end != '"' && *end != '\\') ++end;
+  const uint32_t self = add(JsonType::string, begin - 1);
+  Node &node = table_.nodes[self];
+  node.next = self + 1;
+  if (*end == '"') {
+    node.decoded = offset(begin);
+    node.size = static_cast<uint32_t>(end - begin);
+    node.end = offset(end) + 1;
+    return true;
+  }
+  std::string_view text;
+  if (const auto error = field.unescaped_key().get(text)) return refuse(error);
+  return decoded(self, text);
+}
+
+bool Walk::string(ondemand::value value, uint32_t self, std::string_view token) {
+  Node &node = table_.nodes[self];
+  if (token.size() < 2 || token.back() != '"') return refuse("unexpected character", token.data());
+  node.end = node.begin + static_cast<uint32_t>(token.size());
+  node.next = self + 1;
+  if (token.find('\\') != std::string_view::npos) {
+    std::string_view text;
+    if (const auto error = value.get_string().get(text)) return refuse(error);
+    return decoded(self, text);
+  }
+  // Taken although it is not needed: simdjson would step over a string that is followed by ":" as if it were
+  // a name.
+  ondemand::raw_json_string raw;
+  if (const auto error = value.get_raw_json_string().get(raw)) return refuse(error);
+  node.decoded = node.begin + 1;
+  node.size = static_cast<uint32_t>(token.size() - 2);
+  return true;
+}
+
+// `text` lies in the parser and goes with it.
+bool Walk::decoded(uint32_t self, std::string_view text) {
+  Node &node = table_.nodes[self];
+  // simdjson lets half a surrogate pair through (\uDC00), which has no UTF-8.
+  if (!is_utf8(text)) return refuse("half a surrogate pair in the string", table_.text.get() + node.begin);
+  node.escaped = true;
+  node.decoded = static_cast<uint32_t>(table_.decoded.size());
+  node.size = static_cast<uint32_t>(text.size());
+  table_.decoded += text;
+  return true;
+}
+
+bool Walk::scalar(uint32_t self, std::string_view token) {
+  Node &node = table_.nodes[self];
+  bool integer = false;
+  if (token == "null") {
+    node.type = JsonType::null;
+  } else if (token == "true" || token == "false") {
+    node.type = JsonType::boolean;
+  } else if (is_number(token, integer)) {
+    node.type = JsonType::number;
+  } else {
+    return refuse("unexpected character", token.data());
+  }
+  node.end = node.begin + static_cast<uint32_t>(token.size());
+  node.next = self + 1;
+  return true;
+}
+
+// False with the reason in `fault` when the text is no JSON.
+bool read(std::string_view text, Table &table, std::string &fault) {
+  static constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+  if (text.substr(0, 3) == byte_order_mark) table.bom = 3;
+  text.remove_prefix(table.bom);
+  if (text.size() > UINT32_MAX - 1024) {
+    fault = "it is larger than 4 GiB";
+    return false;
+  }
+  table.size = text.size() + 2;
+  table.text.reset(new char[table.size + simdjson::SIMDJSON_PADDING]);
+  table.text[0] = '[';
+  if (!text.empty()) std::memcpy(table.text.get() + 1, text.data(), text.size());
+  table.text[table.size - 1] = ']';
+  std::memset(table.text.get() + table.size, ' ', simdjson::SIMDJSON_PADDING);
+  table.nodes.reserve(text.size() / 16 + 4);
+  Walk walk(table);
+  if (walk.run()) return true;
+  fault = walk.fault;
+  return false;
+}
+
+}  // namespace
+
+struct Json::State {
+  Table table;
+  const Node *find(std::string_view pointer) { return table.find(pointer); }
+};
+
+Json::Json(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Json::Json(Json &&) noexcept = default;
+Json &Json::operator=(Json &&) noexcept = default;
+Json::~Json() = default;
+
+Json Json::parse(std::string_view text) {
+  auto state = std::make_unique<State>();
+  std::string fault;
+  if (!read(text, state->table, fault)) throw Error(Status::protocol, "the text is not JSON: " + fault);
+  return Json(std::move(state));
+}
+
+std::optional<Json> Json::try_parse(std::string_view text) {
+  auto state = std::make_unique<State>();
+  std::string fault;
+  if (!read(text, state->table, fault)) return std::nullopt;
+  return Json(std::move(state));
+}
+
+JsonType Json::type(std::string_view pointer) const {
+  const Node *node = state_->find(pointer);
+  return node ? node->type : JsonType::missing;
+}
+
+size_t Json::size(std::string_view pointer) const {
+  const Node *node = state_->find(pointer);
+  return node ? node->size : 0;
+}
+
+std::optional<std::string> Json::key(std::string_view pointer, size_t index) const {
+  Table &table = state_->table;
+  const Node *node = table.find(pointer);
+  if (!node || node->type != JsonType::object || index >= node->size) return std::nullopt;
+  const uint32_t at =
+      table.child(static_cast<uint32_t>(node - table.nodes.data()), static_cast<uint32_t>(index));
+  return std::string(table.string_of(table.nodes[at]));
+}
+
+std::optional<std::string> Json::string(std::string_view pointer) const {
+  const Node *node = state_->find(pointer);
+  if (!node || node->type != JsonType::string) return std::nullopt;
+  return std::string(state_->table.string_of(*node));
+}
+
+std::optional<int64_t> Json::integer(std::string_view pointer) const {
+  const Node *node = state_->find(pointer);
+  if (!node) return std::nullopt;
+  const bool string = node->type == JsonType::string;
+  const std::string_view text = string ? state_->table.string_of(*node) : state_->table.raw_of(*node);
+  if (node->type == JsonType::boolean) return text == "true" ? 1 : 0;
+  bool integer = false;
+  if ((!string && node->type != JsonType::number) || !is_number(text, integer) || !integer)
+    return std::nullopt;
+  int64_t value = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || stop != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::optional<std::string> Json::number(std::string_view pointer) const {
+  const Node *node = state_->find(pointer);
+  if (!node || node->type != JsonType::number) return std::nullopt;
+  return std::string(state_->table.raw_of(*node));
+}
+
+std::optional<std::string> Json::raw(std::string_view pointer) const {
+  const Node *node = state_->find(pointer);
+  if (!node) return std::nullopt;
+  return std::string(state_->table.raw_of(*node));
+}
+
+}  // namespace coze::core
