@@ -663,7 +663,7 @@ COZE_API coze_flow *coze_flow_new_device(coze_auth *auth);
 COZE_API coze_op *coze_flow_new_device_async(coze_auth *auth);
 
 /**
- * Lets go of a flow; a finish that is going on is cancelled.
+ * Lets go of a flow. A finish that was started with coze_flow_finish_async goes on.
  *
  * @param flow may be NULL.
  * @thread any

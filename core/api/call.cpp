@@ -1,9 +1,9 @@
 // One API call from start to end: the machine. It decides; it does not wait, send or lock.
 #include "api/call.h"
 
-#include <algorithm>
-
 #include "net/reply.h"
+
+#include <algorithm>
 
 namespace coze::core {
 
@@ -21,7 +21,8 @@ int64_t Call::remaining_ms() const {
 
 Error Call::timeout_error() const {
   return Error(Status::timeout, "the call took longer than its total_timeout_ms of " +
-                                    std::to_string(http_.total_timeout_ms) + " ms: raise the option, or try again later");
+                                    std::to_string(http_.total_timeout_ms) +
+                                    " ms: raise the option, or try again later");
 }
 
 Call::Next Call::start() {
@@ -60,8 +61,8 @@ Call::Next Call::on_failure(Error failure, const Outcome &outcome) {
                                      engine.retry_budget(), Random::system());
   // A wait that would outlast the call is not worth beginning: the caller learns the reason now.
   if (!delay || *delay >= remaining_ms()) return fail(std::move(failure));
-  engine.log().write(LogLevel::info, "trying " + http_.method + " " + path_ + " again in " + std::to_string(*delay) +
-                                         " ms: " + failure.message);
+  engine.log().write(LogLevel::info, "trying " + http_.method + " " + path_ + " again in " +
+                                         std::to_string(*delay) + " ms: " + failure.message);
   wait_ms_ = *delay;
   return Next::wait;
 }

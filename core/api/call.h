@@ -1,15 +1,16 @@
 // One API call from start to end: token, attempt, healing of a refused token, retries.
-// The decisions are a machine without I/O; two short drivers run it, one on the caller's thread, one on the I/O thread.
+// The decisions are a machine without I/O; two short drivers run it, one on the caller's thread, one on the
+// I/O thread.
 #pragma once
-
-#include <functional>
-#include <memory>
-#include <optional>
 
 #include "api/client.h"
 #include "api/operation.h"
 #include "api/request.h"
 #include "auth/credential.h"
+
+#include <functional>
+#include <memory>
+#include <optional>
 
 namespace coze::core {
 
@@ -30,16 +31,17 @@ class Call {
 
   Next start();
   Next on_token(TokenOutcome outcome);
-  Next on_reply(Outcome outcome);      // calls without a stream
-  Next on_opened(OpenOutcome outcome); // calls with one
+  Next on_reply(Outcome outcome);       // calls without a stream
+  Next on_opened(OpenOutcome outcome);  // calls with one
   Next on_wait_over() { return Next::send; }
 
-  HttpRequest attempt();           // after Next::send: the exchange to make, with what is left of the time
+  HttpRequest attempt();  // after Next::send: the exchange to make, with what is left of the time
   int64_t wait_ms() const { return wait_ms_; }  // after Next::wait
-  int64_t remaining_ms() const;    // of the whole call's time; 0 when it is over
+  int64_t remaining_ms() const;                 // of the whole call's time; 0 when it is over
   Error timeout_error() const;
 
-  // After Next::done: exactly one of these. A stream's answer without a source does not happen: that is an error.
+  // After Next::done: exactly one of these. A stream's answer without a source does not happen: that is an
+  // error.
   std::optional<Error> error;
   std::optional<Opened> opened;
   std::shared_ptr<Response> response;
@@ -70,7 +72,8 @@ Opened open_blocking(const ApiRequest &request, const CallTarget &target, Cancel
 // On the I/O thread; the operation ends with the response.
 std::shared_ptr<Operation> send_async(const ApiRequest &request, const CallTarget &target);
 
-// On the I/O thread. `opened` and `readable` as in Engine::start_stream; the returned function cancels, from any thread.
+// On the I/O thread. `opened` and `readable` as in Engine::start_stream; the returned function cancels, from
+// any thread.
 std::function<void()> open_async(const ApiRequest &request, const CallTarget &target,
                                  std::function<void(OpenOutcome)> opened, std::function<void()> readable);
 

@@ -5,7 +5,8 @@ namespace coze::core {
 
 Client::Client(const Options &options) : options_(options), engine_(Engine::create(options)) {}
 
-// A forked child must not touch the parent's threads and sockets; close() and the engine both leave them alone there.
+// A forked child must not touch the parent's threads and sockets; close() and the engine both leave them
+// alone there.
 Client::~Client() { close(); }
 
 void Client::close() {

@@ -1,12 +1,12 @@
 // What all calls of one client share: the engine, the settings, and a list of blocking calls to end at close.
 #pragma once
 
+#include "base/options.h"
+#include "net/engine.h"
+
 #include <memory>
 #include <mutex>
 #include <unordered_set>
-
-#include "base/options.h"
-#include "net/engine.h"
 
 namespace coze::core {
 

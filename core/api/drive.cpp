@@ -1,14 +1,15 @@
 // The two drivers of a call: on the caller's thread, waiting; on the I/O thread, step by step.
+#include "api/call.h"
+
 #include <chrono>
 #include <condition_variable>
-
-#include "api/call.h"
 
 namespace coze::core {
 
 namespace {
 
-// --- the caller's thread ----------------------------------------------------------------------------------------
+// --- the caller's thread
+// ----------------------------------------------------------------------------------------
 
 // Waits for a token no longer than the call may take; giving up leaves the shared request to the others.
 TokenOutcome wait_for_token(Call &call, Cancel &cancel) {
@@ -58,13 +59,17 @@ void drive(Call &call, Cancel &cancel, Exchange exchange) {
   if (call.error) throw *call.error;
 }
 
-// --- the I/O thread -----------------------------------------------------------------------------------------------
+// --- the I/O thread
+// -----------------------------------------------------------------------------------------------
 
-// Every step runs on the I/O thread, so that nothing here needs a lock; only cancel() comes from outside, as a message.
+// Every step runs on the I/O thread, so that nothing here needs a lock; only cancel() comes from outside, as
+// a message.
 class Driver : public std::enable_shared_from_this<Driver> {
  public:
   Driver(Call call, std::shared_ptr<Engine::Progress> progress, std::function<void()> readable)
-      : call_(std::move(call)), engine_(call_.target().client->engine()), progress_(std::move(progress)),
+      : call_(std::move(call)),
+        engine_(call_.target().client->engine()),
+        progress_(std::move(progress)),
         readable_(std::move(readable)) {}
   // The message that starts it may be dropped by a closing client: the call has ended all the same.
   ~Driver() {
@@ -87,10 +92,14 @@ class Driver : public std::enable_shared_from_this<Driver> {
   void run(Call::Next next) {
     if (ended_) return;
     switch (next) {
-      case Call::Next::token: return get_token();
-      case Call::Next::send: return send();
-      case Call::Next::wait: return wait();
-      case Call::Next::done: return end(std::move(call_.error));
+      case Call::Next::token:
+        return get_token();
+      case Call::Next::send:
+        return send();
+      case Call::Next::wait:
+        return wait();
+      case Call::Next::done:
+        return end(std::move(call_.error));
     }
   }
 
@@ -185,9 +194,8 @@ std::shared_ptr<Response> send_blocking(const ApiRequest &request, const CallTar
 
 Opened open_blocking(const ApiRequest &request, const CallTarget &target, Cancel &cancel) {
   Call call(request, target, true);
-  drive(call, cancel, [&](const HttpRequest &http) {
-    return call.on_opened(target.client->engine()->open(http, cancel));
-  });
+  drive(call, cancel,
+        [&](const HttpRequest &http) { return call.on_opened(target.client->engine()->open(http, cancel)); });
   return std::move(*call.opened);
 }
 

@@ -1,16 +1,17 @@
 // A stream of events as its holder reads it. A stream that was cut short is an error, never an end.
 #include "api/event_stream.h"
 
+#include "net/reply.h"
+
 #include <charconv>
 #include <chrono>
-
-#include "net/reply.h"
 
 namespace coze::core {
 
 namespace {
 
-// After the closing event the body should end at once. Waiting a moment for that keeps the connection for the next call.
+// After the closing event the body should end at once. Waiting a moment for that keeps the connection for the
+// next call.
 constexpr int64_t body_end_grace_ms = 200;
 
 bool is_error_event(std::string_view type) { return type == "error" || type == "Error"; }
@@ -26,8 +27,11 @@ void EventStream::Shared::announce() {
 }
 
 EventStream::EventStream(const ApiRequest &request, const CallTarget &target)
-    : client_(target.client), path_(request.path()), ending_(find_stream_ending(request.path())),
-      shared_(std::make_shared<Shared>(target.client->engine())), reader_(event_cap(request, target)) {}
+    : client_(target.client),
+      path_(request.path()),
+      ending_(find_stream_ending(request.path())),
+      shared_(std::make_shared<Shared>(target.client->engine())),
+      reader_(event_cap(request, target)) {}
 
 std::unique_ptr<EventStream> EventStream::open(const ApiRequest &request, const CallTarget &target) {
   std::unique_ptr<EventStream> stream(new EventStream(request, target));
@@ -63,7 +67,10 @@ EventStream::~EventStream() {
   }
   if (asynchronous_ && ended_ && source_) {
     // The body may end a moment after the closing event: let it, and the connection serves the next call.
-    shared_->source = nullptr;
+    {
+      std::lock_guard lock(shared_->mutex);
+      shared_->source = nullptr;
+    }
     client_->engine()->after(body_end_grace_ms, [source = std::move(source_)](bool) {});
     return;
   }
@@ -144,7 +151,8 @@ Status EventStream::next_event(int64_t timeout_ms) {
       if (status == Status::done) return status;
     }
     if (!asynchronous_ || shared_->armed) return Status::pending;
-    // Told "pending", the holder waits for the queue: arm it first, then look once more for what came in between.
+    // Told "pending", the holder waits for the queue: arm it first, then look once more for what came in
+    // between.
     shared_->entry.remove();
     shared_->armed = true;
     timeout_ms = 0;
@@ -175,8 +183,8 @@ void EventStream::check_id_gap() {
   if (failure != std::errc() || end != last) return;
   if (last_number_ >= 0 && number > last_number_ + 1)
     client_->engine()->log().write(LogLevel::warn, "the event stream of " + path_ + " jumped from event " +
-                                                       std::to_string(last_number_) + " to " + std::to_string(number) +
-                                                       ": events were lost");
+                                                       std::to_string(last_number_) + " to " +
+                                                       std::to_string(number) + ": events were lost");
   last_number_ = number;
 }
 

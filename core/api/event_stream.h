@@ -1,6 +1,10 @@
-// A stream of events as its holder reads it: waiting for the opening, splitting, Coze's event names, the true end.
-// The grammar is net/sse, the bytes are net/engine's.
+// A stream of events as its holder reads it: waiting for the opening, splitting, Coze's event names, the true
+// end. The grammar is net/sse, the bytes are net/engine's.
 #pragma once
+
+#include "api/call.h"
+#include "net/queue.h"
+#include "net/sse.h"
 
 #include <atomic>
 #include <condition_variable>
@@ -10,15 +14,12 @@
 #include <optional>
 #include <string>
 
-#include "api/call.h"
-#include "net/queue.h"
-#include "net/sse.h"
-
 namespace coze::core {
 
 class EventStream {
  public:
-  // On the caller's thread: returns when the stream is open, throws Error when it does not open. next() drives it.
+  // On the caller's thread: returns when the stream is open, throws Error when it does not open. next()
+  // drives it.
   static std::unique_ptr<EventStream> open(const ApiRequest &request, const CallTarget &target);
   // On the I/O thread: returns at once.
   static std::unique_ptr<EventStream> open_later(const ApiRequest &request, const CallTarget &target);
@@ -26,8 +27,8 @@ class EventStream {
 
   const std::shared_ptr<Client> &client() const { return client_; }
   uint64_t id() const { return shared_->entry.id(); }
-  // ok: event() shows one. pending: none in time. done: ended as it should. Throws Error, the same one from then on;
-  // event() stays readable when the error came as an event.
+  // ok: event() shows one. pending: none in time. done: ended as it should. Throws Error, the same one from
+  // then on; event() stays readable when the error came as an event.
   Status next(int64_t timeout_ms);
   void cancel();  // any thread
 

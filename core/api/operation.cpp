@@ -73,12 +73,15 @@ Status Operation::wait(int64_t timeout_ms) {
 
 Operation::Result Operation::take_result(size_t kind) {
   if (wait(0) == Status::pending)
-    throw Error(Status::state, "the operation has not ended: wait for it with coze_op_wait or coze_client_next");
+    throw Error(Status::state,
+                "the operation has not ended: wait for it with coze_op_wait or coze_client_next");
   std::lock_guard lock(mutex_);
   if (taken_) throw Error(Status::state, "the result of this operation was taken already");
   if (result_.index() != kind)
-    throw Error(Status::state, "the operation has a result of another kind: use the coze_op_take_ function that fits the call "
-                               "which started it");
+    throw Error(
+        Status::state,
+        "the operation has a result of another kind: use the coze_op_take_ function that fits the call "
+        "which started it");
   taken_ = true;
   return std::move(result_);
 }

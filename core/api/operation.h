@@ -2,16 +2,16 @@
 // Announces its end through the completion queue; knows nothing of how the work is done.
 #pragma once
 
+#include "auth/flow.h"
+#include "net/engine.h"
+#include "net/queue.h"
+
 #include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <variant>
-
-#include "auth/flow.h"
-#include "net/engine.h"
-#include "net/queue.h"
 
 namespace coze::core {
 
@@ -31,15 +31,18 @@ class Operation {
   const std::shared_ptr<Engine> &engine() const { return engine_; }
   const std::shared_ptr<Engine::Progress> &progress() const { return progress_; }
 
-  // --- for the work ---------------------------------------------------------------------------------------------
-  // The first of these counts, later ones are ignored.
+  // --- for the work
+  // --------------------------------------------------------------------------------------------- The first
+  // of these counts, later ones are ignored.
   void complete(Result result);
   void fail(Error error);
-  // What cancel() does while the operation is pending; called from any thread, and at once if cancel() came first.
+  // What cancel() does while the operation is pending; called from any thread, and at once if cancel() came
+  // first.
   void on_cancel(std::function<void()> action);
 
-  // --- for the holder -------------------------------------------------------------------------------------------
-  // pending or ok; throws the Error that the operation ended in. Seeing the end takes the id out of the queue.
+  // --- for the holder
+  // ------------------------------------------------------------------------------------------- pending or
+  // ok; throws the Error that the operation ended in. Seeing the end takes the id out of the queue.
   Status wait(int64_t timeout_ms);
   void cancel();
   void abandon();  // its handle is gone: cancel, and never show up in the queue

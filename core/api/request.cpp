@@ -1,15 +1,15 @@
 // A call as a program describes it. Every check happens here, before anything is sent.
 #include "api/request.h"
 
+#include "base/text.h"
+#include "json/reader.h"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-
-#include "base/text.h"
-#include "json/reader.h"
 
 namespace coze::core {
 
@@ -40,14 +40,15 @@ bool has_control(std::string_view text) {
 void check_path(std::string_view path) {
   if (path.empty() || path[0] != '/')
     invalid("path must begin with \"/\", such as /v1/users/me: the address comes from the option api_base");
-  if (std::ranges::any_of(path, [](unsigned char c) { return c <= 0x20 || c >= 0x7f || c == '#' || c == '"'; }))
-    invalid("path must be escaped: it has a space, a \"#\", or a character that is not ASCII; pass values through "
-            "coze_request_set_query, which escapes them");
+  if (std::ranges::any_of(path,
+                          [](unsigned char c) { return c <= 0x20 || c >= 0x7f || c == '#' || c == '"'; }))
+    invalid(
+        "path must be escaped: it has a space, a \"#\", or a character that is not ASCII; pass values "
+        "through "
+        "coze_request_set_query, which escapes them");
 }
 
-std::string file_name_of(std::string_view path) {
-  return std::filesystem::path(path).filename().string();
-}
+std::string file_name_of(std::string_view path) { return std::filesystem::path(path).filename().string(); }
 
 }  // namespace
 
@@ -77,8 +78,10 @@ void ApiRequest::set_header(std::string_view name, std::optional<std::string_vie
                                                        "connection",    "transfer-encoding", "content-type"};
   if (!is_token(name)) invalid("\"" + quotable(name, 40) + "\" is no header name (RFC 9110 section 5.1)");
   if (std::ranges::any_of(own, [&](auto word) { return equals_ignoring_case(word, name); }))
-    invalid("the header " + std::string(name) + " is set by the library: it comes from the credential or the body");
-  if (value && has_control(*value)) invalid("the value of header " + std::string(name) + " has a control character");
+    invalid("the header " + std::string(name) +
+            " is set by the library: it comes from the credential or the body");
+  if (value && has_control(*value))
+    invalid("the value of header " + std::string(name) + " has a control character");
   std::erase_if(headers_, [&](const auto &pair) { return equals_ignoring_case(pair.first, name); });
   if (value) headers_.emplace_back(name, trim(*value));
 }
@@ -89,7 +92,8 @@ void ApiRequest::set_json(std::optional<std::string_view> json) {
     stream_field_ = StreamField::absent;
     return;
   }
-  if (!parts_.empty()) invalid("a request has either a JSON body or form parts, and this one has parts already");
+  if (!parts_.empty())
+    invalid("a request has either a JSON body or form parts, and this one has parts already");
   try {
     Json parsed = Json::parse(*json);
     json_is_object_ = parsed.type() == JsonType::object;
@@ -106,7 +110,8 @@ void ApiRequest::set_json(std::optional<std::string_view> json) {
 
 void ApiRequest::add_part(Part part) {
   if (part.name.empty()) invalid("a form part needs a name, such as \"file\"");
-  if (has_control(part.name) || has_control(part.file_name)) invalid("the name of a form part has a control character");
+  if (has_control(part.name) || has_control(part.file_name))
+    invalid("the name of a form part has a control character");
   if (json_) invalid("a request has either a JSON body or form parts, and this one has a JSON body already");
   parts_.push_back(std::move(part));
 }
@@ -118,8 +123,10 @@ void ApiRequest::add_field(std::string_view name, std::string_view value) {
 void ApiRequest::add_file(std::string_view name, std::string_view path) {
   std::string file(path);
   std::error_code failure;
-  if (std::filesystem::is_directory(file, failure)) throw Error(Status::io, file + " is a folder, not a file");
-  if (!std::ifstream(file, std::ios::binary)) throw Error(Status::io, "cannot read " + file + ": " + strerror(errno));
+  if (std::filesystem::is_directory(file, failure))
+    throw Error(Status::io, file + " is a folder, not a file");
+  if (!std::ifstream(file, std::ios::binary))
+    throw Error(Status::io, "cannot read " + file + ": " + strerror(errno));
   add_part({.name = std::string(name), .file_name = file_name_of(path), .path = std::move(file)});
 }
 
@@ -137,7 +144,8 @@ void ApiRequest::set_output_file(std::optional<std::string_view> path) {
 
 namespace {
 
-// The member goes in at the front, so that the rest of the text, and every number in it, stays as it was written.
+// The member goes in at the front, so that the rest of the text, and every number in it, stays as it was
+// written.
 std::string with_stream_true(const std::string &json) {
   size_t brace = json.find('{');
   bool empty = json.find_first_not_of(" \t\r\n", brace + 1) == json.find('}', brace);
@@ -167,7 +175,8 @@ HttpRequest ApiRequest::build(std::string_view api_base, const Options &settings
 
   if (!stream) {
     if (stream_field_ == StreamField::yes)
-      invalid("the body says \"stream\": true, and this call gives one whole answer: use coze_request_stream");
+      invalid(
+          "the body says \"stream\": true, and this call gives one whole answer: use coze_request_stream");
     return http;
   }
   const StreamEnding *ending = find_stream_ending(path_);

@@ -2,24 +2,24 @@
 // Knows paths and bodies; tokens, retries and answers belong to call.h.
 #pragma once
 
+#include "base/options.h"
+#include "base/url.h"
+#include "net/http.h"
+
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "base/options.h"
-#include "base/url.h"
-#include "net/http.h"
 
 namespace coze::core {
 
 // How a stream of a known path ends. Unknown paths end as HTTP says.
 struct StreamEnding {
   std::string_view path;
-  std::string_view closing;         // this event is the end
-  std::string_view may_end;         // after this one the end of the body is fine too; "" = none
-  bool switched_by_body;            // needs "stream": true
-  bool numbered;                    // event ids count from 0 without gaps
+  std::string_view closing;  // this event is the end
+  std::string_view may_end;  // after this one the end of the body is fine too; "" = none
+  bool switched_by_body;     // needs "stream": true
+  bool numbered;             // event ids count from 0 without gaps
 };
 const StreamEnding *find_stream_ending(std::string_view path);
 

@@ -27,11 +27,11 @@ struct Body {
 
 // One part of a multipart/form-data body: a field, a file read while it is sent, or bytes.
 struct Part {
-  std::string name;
-  std::string file_name;     // "" = a plain field
-  std::string content_type;  // "" = none for a field, guessed from the file name for a file
-  std::string path;          // read from here when not empty, else `bytes`
-  std::shared_ptr<const std::string> bytes;
+  std::string name{};
+  std::string file_name{};     // "" = a plain field
+  std::string content_type{};  // "" = none for a field, guessed from the file name for a file
+  std::string path{};          // read from here when not empty, else `bytes`
+  std::shared_ptr<const std::string> bytes{};
 };
 
 struct HttpRequest {

@@ -1,0 +1,34 @@
+// Arguments as they come from C, checked once and turned into what the core takes.
+#include "base/text.h"
+#include "handles.h"
+
+namespace coze::core {
+
+std::string_view text(const char *value, const char *name) {
+  if (!value) throw Error(Status::invalid_argument, std::string(name) + " must not be NULL");
+  std::string_view view(value);
+  if (!is_utf8(view)) throw Error(Status::invalid_argument, std::string(name) + " must be UTF-8, and is not");
+  return view;
+}
+
+std::optional<std::string_view> optional_text(const char *value, const char *name) {
+  if (!value) return std::nullopt;
+  return text(value, name);
+}
+
+Options merged(const coze_options *options, const Options &base) {
+  return options ? options->options.over(base) : base;
+}
+
+const char *or_null(const std::string &value) { return value.empty() ? nullptr : value.c_str(); }
+
+const Token &unwrap(const coze_token *token) {
+  if (!token) throw Error(Status::invalid_argument, "token must not be NULL");
+  return *reinterpret_cast<const Token *>(token);
+}
+
+coze_token *wrap(TokenRef token) {
+  return reinterpret_cast<coze_token *>(const_cast<Token *>(token.detach()));
+}
+
+}  // namespace coze::core

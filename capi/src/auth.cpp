@@ -1,0 +1,148 @@
+// Credentials and tokens.
+#include "handles.h"
+
+using namespace coze::core;
+
+namespace {
+
+// `make` gets the engine and the options that hold for the new credential.
+template <class Make>
+coze_auth *make_auth(coze_client *client, const coze_options *options, Make make) {
+  return guard([&] {
+    const std::shared_ptr<Client> &shared = given(client, "client").client;
+    shared->engine()->check_usable();
+    Options settings = merged(options, shared->options());
+    auto credential = make(shared->engine(), settings);
+    return new coze_auth{shared, std::move(credential), std::move(settings)};
+  });
+}
+
+}  // namespace
+
+coze_auth *coze_auth_new_pat(coze_client *client, const char *token) {
+  return make_auth(client, nullptr, [&](const auto &engine, const Options &settings) {
+    return make_token_credential(engine, settings, text(token, "token"));
+  });
+}
+
+coze_auth *coze_auth_new_web(coze_client *client, const char *client_id, const char *client_secret,
+                             const coze_options *options) {
+  return make_auth(client, options, [&](const auto &engine, const Options &settings) {
+    return make_web_credential(engine, settings, text(client_id, "client_id"),
+                               text(client_secret, "client_secret"));
+  });
+}
+
+coze_auth *coze_auth_new_pkce(coze_client *client, const char *client_id, const coze_options *options) {
+  return make_auth(client, options, [&](const auto &engine, const Options &settings) {
+    return make_pkce_credential(engine, settings, text(client_id, "client_id"));
+  });
+}
+
+coze_auth *coze_auth_new_device(coze_client *client, const char *client_id, const coze_options *options) {
+  return make_auth(client, options, [&](const auto &engine, const Options &settings) {
+    return make_device_credential(engine, settings, text(client_id, "client_id"));
+  });
+}
+
+coze_auth *coze_auth_new_jwt(coze_client *client, const char *client_id, const char *key_id,
+                             const char *private_key_pem, const coze_options *options) {
+  return make_auth(client, options, [&](const auto &engine, const Options &settings) {
+    return make_jwt_credential(engine, settings, text(client_id, "client_id"), text(key_id, "key_id"),
+                               text(private_key_pem, "private_key_pem"));
+  });
+}
+
+void coze_auth_free(coze_auth *auth) { free_handle(auth); }
+
+coze_status coze_auth_set_token(coze_auth *auth, const coze_token *token) {
+  return guard([&] {
+    coze_auth &target = given(auth, "auth");
+    const Token &own = unwrap(token);
+    target.client->engine()->check_usable();
+    own.retain();
+    target.credential->install(TokenRef::adopt(&own));
+    return COZE_OK;
+  });
+}
+
+coze_token *coze_auth_get_token(coze_auth *auth) {
+  return guard([&] {
+    coze_auth &source = given(auth, "auth");
+    source.client->engine()->check_usable();
+    TokenRef token = source.credential->current();
+    if (token) return wrap(std::move(token));
+    Cancel cancel;
+    Client::Call registered(*source.client, cancel);
+    return wrap(source.credential->get_blocking(cancel));
+  });
+}
+
+coze_op *coze_auth_get_token_async(coze_auth *auth) {
+  return guard([&] {
+    coze_auth &source = given(auth, "auth");
+    source.client->engine()->check_usable();
+    auto operation = std::make_shared<Operation>(source.client->engine());
+    auto handle = std::make_unique<coze_op>(coze_op{operation});
+    uint64_t waiter = source.credential->get([operation](TokenOutcome outcome) {
+      if (outcome.error) return operation->fail(std::move(*outcome.error));
+      operation->complete(std::move(outcome.token));
+    });
+    if (waiter)
+      operation->on_cancel([credential = source.credential, waiter] { credential->forget(waiter); });
+    return handle.release();
+  });
+}
+
+coze_status coze_auth_invalidate(coze_auth *auth, const coze_token *refused) {
+  return guard([&] {
+    coze_auth &target = given(auth, "auth");
+    const Token &own = unwrap(refused);
+    target.client->engine()->check_usable();
+    target.credential->invalidate(own);
+    return COZE_OK;
+  });
+}
+
+uint64_t coze_auth_revision(const coze_auth *auth) { return auth ? auth->credential->revision() : 0; }
+
+coze_token *coze_token_new(const char *access_token, const char *refresh_token, int64_t expires_at) {
+  return guard([&] {
+    std::string_view access = text(access_token, "access_token");
+    std::string_view refresh = optional_text(refresh_token, "refresh_token").value_or("");
+    if (access.empty()) throw Error(Status::invalid_argument, "access_token must not be empty");
+    if (expires_at < 0)
+      throw Error(Status::invalid_argument,
+                  "expires_at must be Unix seconds, or 0 for a token that does not expire");
+    return wrap(Token::make({Secret(access), Secret(refresh), expires_at, ""}));
+  });
+}
+
+coze_token *coze_token_from_json(const char *json) {
+  return guard([&] { return wrap(Token::from_json(text(json, "json"))); });
+}
+
+void coze_token_free(coze_token *token) {
+  if (token) reinterpret_cast<const Token *>(token)->release();
+}
+
+const char *coze_token_access(const coze_token *token) {
+  return token ? unwrap(token).access_c_str() : nullptr;
+}
+
+const char *coze_token_refresh(const coze_token *token) {
+  if (!token || unwrap(token).fields().refresh.empty()) return nullptr;
+  return unwrap(token).fields().refresh.c_str();
+}
+
+int64_t coze_token_expires_at(const coze_token *token) {
+  return token ? unwrap(token).fields().expires_at : 0;
+}
+
+const char *coze_token_log_id(const coze_token *token) {
+  return token ? or_null(unwrap(token).fields().log_id) : nullptr;
+}
+
+const char *coze_token_to_json(const coze_token *token) {
+  return quietly(static_cast<const char *>(nullptr), [&] { return token ? unwrap(token).json() : nullptr; });
+}

@@ -1,0 +1,40 @@
+// Options: a set of values over the one table of the core.
+#include "base/options.h"
+
+#include "handles.h"
+
+using namespace coze::core;
+
+static_assert(static_cast<int>(Option::api_base) == COZE_OPT_API_BASE);
+static_assert(static_cast<int>(Option::log_level) == COZE_OPT_LOG_LEVEL);
+static_assert(static_cast<int>(Option::connect_timeout_ms) == COZE_OPT_CONNECT_TIMEOUT_MS);
+static_assert(static_cast<int>(Option::jwt_ttl_s) == COZE_OPT_JWT_TTL_S);
+
+coze_options *coze_options_new(void) {
+  return guard([] { return new coze_options; });
+}
+
+void coze_options_free(coze_options *options) { free_handle(options); }
+
+coze_status coze_options_set_string(coze_options *options, coze_option option, const char *value) {
+  return guard([&] {
+    given(options, "options").options.set(static_cast<int32_t>(option), value);
+    return COZE_OK;
+  });
+}
+
+coze_status coze_options_set_int(coze_options *options, coze_option option, int64_t value) {
+  return guard([&] {
+    given(options, "options").options.set(static_cast<int32_t>(option), value);
+    return COZE_OK;
+  });
+}
+
+coze_option coze_option_by_name(const char *name) {
+  return guard([&] {
+    std::string_view wanted = text(name, "name");
+    const OptionInfo *info = find_option(wanted);
+    if (!info) throw Error(Status::invalid_argument, "there is no option of that name; README lists them");
+    return static_cast<coze_option>(info->id);
+  });
+}
