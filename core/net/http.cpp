@@ -3,6 +3,7 @@
 #include "net/http.h"
 
 #include <array>
+#include <chrono>
 
 namespace coze::core {
 
@@ -59,29 +60,15 @@ void read_time(Scanner &in, Date &date) {
   date.second = in.digits(2);
 }
 
-bool is_leap(int year) { return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0; }
-
-int days_in_month(int year, int month) {
-  constexpr std::array<int, 12> days = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-  return days[static_cast<size_t>(month)] + (month == 1 && is_leap(year) ? 1 : 0);
-}
-
-// Days from 1970-01-01 in the proleptic Gregorian calendar.
-int64_t days_since_epoch(const Date &date) {
-  const int64_t past = date.year - 1;
-  int64_t days = date.year * int64_t{365} + past / 4 - past / 100 + past / 400 - 719'527;
-  if (date.year == 0) days = -719'528;  // the divisions above round the year -1 the wrong way
-  for (int month = 0; month < date.month; ++month) days += days_in_month(date.year, month);
-  return days + date.day;
-}
-
 // The weekday works as a check sum: a date that contradicts itself is damaged.
 std::optional<int64_t> to_ms(const Date &date) {
-  if (date.day < 1 || date.day > days_in_month(date.year, date.month)) return std::nullopt;
+  using namespace std::chrono;
+  const year_month_day day(year(date.year), month(static_cast<unsigned>(date.month + 1)),
+                           std::chrono::day(static_cast<unsigned>(date.day)));
+  if (!day.ok() || weekday(day).c_encoding() != static_cast<unsigned>(date.weekday)) return std::nullopt;
   if (date.hour > 23 || date.minute > 59 || date.second > 60) return std::nullopt;  // 60: a leap second
-  const int64_t days = days_since_epoch(date) - 1;
-  if (((days + 4) % 7 + 7) % 7 != date.weekday) return std::nullopt;
-  return ((days * 24 + date.hour) * 60 + date.minute) * 60'000 + date.second * int64_t{1000};
+  const auto time = sys_days(day) + hours(date.hour) + minutes(date.minute) + seconds(date.second);
+  return duration_cast<milliseconds>(time.time_since_epoch()).count();
 }
 
 // Sun, 06 Nov 1994 08:49:37 GMT

@@ -246,18 +246,20 @@ std::string seconds(int64_t ms) {
   return text;
 }
 
-// `Coze answered with code 4100 (HTTP 401): "…". What to do.`
+// `The server answered with code 4100 (HTTP 401): "…". What to do.`; HTTP status 0 stands for an event of a
+// stream.
 std::string refusal_message(const Said &said, int32_t http_status, std::string_view body,
                             const char *advice) {
-  const std::string http = http_status ? "HTTP " + std::to_string(http_status) : "";
-  std::string message = "The server answered ";
-  if (!said.name.empty()) {
-    message += "with the OAuth error " + quotable(redact(said.name), 60);
-  } else if (said.code != 0) {
-    message += "with code " + std::to_string(said.code);
+  const std::string http = "HTTP " + std::to_string(http_status);
+  std::string message = http_status ? "The server answered " : "The stream reported ";
+  if (!said.name.empty() || said.code != 0) {
+    if (http_status) message += "with ";
+    message += said.name.empty() ? "code " + std::to_string(said.code)
+                                 : "the OAuth error " + quotable(redact(said.name), 60);
+    if (http_status) message += " (" + http + ")";
+  } else {
+    message += http_status ? http : "an error";
   }
-  const bool named = !said.name.empty() || said.code != 0;
-  if (!http.empty()) message += named ? " (" + http + ")" : http;
   const std::string_view words = said.text.empty() ? body : std::string_view(said.text);
   if (!trim(words.substr(0, 1024)).empty()) message += ": " + quoted(words);
   message += '.';

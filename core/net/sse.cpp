@@ -78,7 +78,7 @@ bool EventReader::next(Event &event) {
       if (dispatch) return true;
     } else {
       take_field(line);
-      if (!has_data_ && type_ == TypePlace::none) position_ = cursor_;  // comments may go on for ever
+      if (!begun_) position_ = cursor_;  // comments may go on for ever
     }
   }
   return false;
@@ -136,7 +136,7 @@ void EventReader::take_field(std::string_view line) {
       if (field(line, "event", value)) set_type(value);
       break;
     case 'i':
-      if (field(line, "id", value) && value.find('\0') == value.npos) last_id_.assign(value);
+      if (field(line, "id", value)) set_id(value);
       break;
     case 'r':
       if (field(line, "retry", value)) {
@@ -153,7 +153,7 @@ void EventReader::take_field(std::string_view line) {
 void EventReader::add_data(std::string_view value) {
   char *const base = buffer_.data();
   if (!has_data_) {
-    has_data_ = true;
+    begun_ = has_data_ = true;
     data_begin_ = static_cast<size_t>(value.data() - base);
     data_end_ = data_begin_ + value.size();
     return;
@@ -166,6 +166,7 @@ void EventReader::add_data(std::string_view value) {
 // After a data line the place of the name may be needed for more data, so there (and only there) it is
 // copied.
 void EventReader::set_type(std::string_view value) {
+  begun_ = true;
   if (has_data_) {
     type_ = TypePlace::copied;
     type_copy_.assign(value);
@@ -177,6 +178,12 @@ void EventReader::set_type(std::string_view value) {
 }
 
 // Behind each text stands the end of its line, which nobody needs any more: room for the NUL.
+// Held across events, so it is copied; its room is used again.
+void EventReader::set_id(std::string_view value) {
+  begun_ = true;
+  if (value.find('\0') == value.npos) last_id_.assign(value);
+}
+
 void EventReader::fill(Event &event) {
   const std::string_view buffer(buffer_);
   event.type = {};
@@ -193,7 +200,7 @@ void EventReader::fill(Event &event) {
 
 void EventReader::begin_event() {
   position_ = cursor_;
-  has_data_ = false;
+  begun_ = has_data_ = false;
   type_ = TypePlace::none;
 }
 

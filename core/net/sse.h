@@ -46,6 +46,7 @@ class EventReader {
   void take_field(std::string_view line);
   void add_data(std::string_view value);
   void set_type(std::string_view value);
+  void set_id(std::string_view value);
   void fill(Event &event);
   void begin_event();
   Error too_large() const;
@@ -62,6 +63,7 @@ class EventReader {
   size_t type_begin_ = 0, type_size_ = 0;
   size_t data_begin_ = 0, data_end_ = 0;
   TypePlace type_ = TypePlace::none;
+  bool begun_ = false;  // a line of the unfinished event is worth keeping
   bool has_data_ = false;
   bool skip_line_feed_ = false;  // the last line ended in CR
   bool at_start_ = true;
