@@ -3,7 +3,6 @@
 #include "base/fork.h"
 
 #include <atomic>
-
 #include <pthread.h>
 
 namespace coze::core {
@@ -12,8 +11,8 @@ namespace {
 constinit std::atomic<uint64_t> generation{0};
 
 // At load time and not at the first call: a check on the way of every request must stay one load.
-[[maybe_unused]] const int registered = pthread_atfork(
-    nullptr, nullptr, [] { generation.fetch_add(1, std::memory_order_relaxed); });
+[[maybe_unused]] const int registered =
+    pthread_atfork(nullptr, nullptr, [] { generation.fetch_add(1, std::memory_order_relaxed); });
 
 }  // namespace
 

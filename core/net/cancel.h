@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <mutex>
 
@@ -15,7 +16,8 @@ class Cancel {
   // Throws Error(cancelled) when requested.
   void check() const;
 
-  // While it lives, request() calls `wake`, from the requesting thread (at once if already requested).
+  // While it lives, request() calls `wake`, from the requesting thread (at once if already requested). `wake` is short
+  // and neither makes nor destroys a Waker of the same Cancel. Wakers nest: the innermost is called.
   class Waker {
    public:
     Waker(Cancel &cancel, std::function<void()> wake);
@@ -25,6 +27,7 @@ class Cancel {
 
    private:
     Cancel &cancel_;
+    std::function<void()> previous_;
   };
 
   // Sleeps for that long on the caller's thread; throws Error(cancelled) as soon as it is requested.

@@ -20,13 +20,15 @@
 namespace coze::core {
 
 // The body of an open stream. One consumer at a time; cancel() and the destructor from any thread.
+// Bytes that nobody took yet are bounded (256 KiB): beyond that the transfer rests, and so does its idle time.
 class ByteSource {
  public:
   virtual ~ByteSource() = default;  // ends the transfer
   // Replaces `chunk` (empty, its capacity is reused) by bytes that arrived. Waits up to timeout_ms (0 = take what is
   // there, negative = no limit). ok: chunk holds bytes. pending: none in time. done: the body ended as HTTP says.
   // Throws Error: stream_cut when the connection ended before the body did, timeout after the idle time, cancelled,
-  // network. After done or an error every later call gives the same.
+  // network. After done or an error every later call gives the same. Bytes that came before a failure come first,
+  // except when the failure is a cancellation. On the I/O thread it never waits.
   virtual Status read(std::string &chunk, int64_t timeout_ms) = 0;
   virtual void cancel() = 0;
 };
@@ -57,18 +59,23 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // --- the I/O thread (started by the first of these) --------------------------------------------------------------
   using Ticket = uint64_t;  // never 0
   // `done` is called exactly once, on the I/O thread, also after cancel() and close() (Error(cancelled)).
-  // progress: bytes sent and received so far, read by other threads.
+  // All but cancel and post throw Error(forked) or Error(state), as check_usable does, and then call nothing.
+  // No lock is held while a caller's function runs; it may call anything here but close, and must not throw.
+  // progress, read by other threads: of the body going out while it has at least 64 KiB and is not out, afterwards
+  // of the body coming in. total is -1 while it is unknown.
   struct Progress {
     std::atomic<int64_t> done{0}, total{-1};
   };
   virtual Ticket start(HttpRequest request, std::function<void(Outcome)> done,
                        std::shared_ptr<Progress> progress = nullptr) = 0;
   // `done` once, when the head (or the whole non-stream answer) is here; `readable` on the I/O thread whenever the
-  // source goes from nothing to read to something to read (bytes, its end, or its failure).
+  // source goes from nothing to read to something to read (bytes, its end, or its failure). When the source is
+  // destroyed on another thread, a call of `readable` that is under way may still end after that.
   virtual Ticket start_stream(HttpRequest request, std::function<void(OpenOutcome)> done,
                               std::function<void()> readable) = 0;
   virtual void cancel(Ticket ticket) = 0;  // any thread; its `done` comes soon, with Error(cancelled) unless it was done
-  // A timer: `run(true)` on the I/O thread after ms on the boot clock; `run(false)` when cancelled or closed.
+  // A timer: `run(true)` on the I/O thread after ms of real time (the system's boot clock, not the injected one, which
+  // only stamps answers); `run(false)` when cancelled or closed.
   virtual Ticket after(int64_t ms, std::function<void(bool fired)> run) = 0;
   // Runs on the I/O thread soon; dropped (destroyed unrun) after close(). Never inline.
   virtual void post(std::function<void()> run) = 0;

@@ -12,6 +12,7 @@
 namespace coze::core {
 
 // The pollable handle of a platform: an eventfd on Linux, a pipe on other POSIX systems.
+// raise and lower are paired by the owner: one lower for one raise.
 class PollHandle {
  public:
   PollHandle();
@@ -23,6 +24,7 @@ class PollHandle {
 
  private:
   int read_fd_ = -1, write_fd_ = -1;
+  uint64_t generation_;  // of fork(): a child leaves the descriptors alone
 };
 
 class CompletionQueue;
@@ -36,17 +38,20 @@ class QueueEntry {
   uint64_t id() const { return id_; }  // unique in the process, never 0, below 2^53
   void push();    // enters once: nothing happens while it is in the queue. Any thread.
   void remove();  // the result was seen
+  void retire();  // its handle is gone or it has ended: never enters again
 
  private:
   friend class CompletionQueue;
   std::shared_ptr<CompletionQueue> queue_;
   uint64_t id_;
   bool queued_ = false;
+  bool retired_ = false;
   std::list<QueueEntry *>::iterator place_;
 };
 
 class CompletionQueue {
  public:
+  CompletionQueue();
   // Takes one id, waiting up to timeout_ms (0 = look only, negative = no limit). 0 when there was none in time,
   // after wake(), and at once after close().
   uint64_t next(int64_t timeout_ms);
@@ -56,11 +61,17 @@ class CompletionQueue {
 
  private:
   friend class QueueEntry;
+  bool forked() const;    // then the lock may be held by a thread that is not here
+  void settle(bool was);  // raises or lowers the handle when the queue became readable or ceased to be
+
+  bool readable() const { return closed_ || wakes_ > 0 || !entries_.empty(); }
+
   std::mutex mutex_;
   std::list<QueueEntry *> entries_;
   PollHandle handle_;
   uint32_t wakes_ = 0;
   bool closed_ = false;
+  uint64_t generation_;
 };
 
 }  // namespace coze::core

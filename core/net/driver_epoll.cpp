@@ -1,0 +1,178 @@
+// The driver for Linux: curl says which sockets matter, epoll watches them, an eventfd wakes.
+// A connection's descriptor stays in epoll between requests, so that keep-alive costs no system call.
+#if defined(__linux__)
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "net/driver.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <new>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <system_error>
+#include <unistd.h>
+#include <vector>
+
+namespace coze::core {
+namespace {
+
+int checked(int fd) {
+  if (fd < 0) {
+    throw Error(Status::io,
+                "the I/O thread could not get a descriptor: " + std::generic_category().message(errno));
+  }
+  return fd;
+}
+
+class EpollDriver final : public Driver {
+ public:
+  EpollDriver() : epoll_(checked(epoll_create1(EPOLL_CLOEXEC))) {
+    wake_ = checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    epoll_event event{EPOLLIN, {.fd = wake_}};
+    epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &event);
+    multi_ = curl_multi_init();
+    if (!multi_) throw std::bad_alloc();
+    curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(multi_, CURLMOPT_SOCKETDATA, this);
+    curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
+  }
+
+  ~EpollDriver() override {
+    EpollDriver::close();
+    ::close(wake_);
+    ::close(epoll_);
+  }
+
+  void close() override {
+    if (multi_) curl_multi_cleanup(multi_);
+    multi_ = nullptr;
+  }
+
+  CURLM *multi() override { return multi_; }
+  SocketHooks hooks() override { return {open_hook, close_hook, this}; }
+
+  void turn(int64_t timeout_ms) override {
+    std::array<epoll_event, 64> events;
+    const int count = epoll_wait(epoll_, events.data(), events.size(), limit(timeout_ms));
+    int running = 0;
+    for (int i = 0; i < count; ++i) {
+      const int fd = events[static_cast<size_t>(i)].data.fd;
+      if (fd == wake_) {
+        uint64_t value;
+        while (read(wake_, &value, sizeof value) < 0 && errno == EINTR) {
+        }
+      } else {
+        ready(fd, events[static_cast<size_t>(i)].events);
+      }
+    }
+    if (curl_deadline_ >= 0 && clock_.boot_ms() >= curl_deadline_) {
+      curl_deadline_ = -1;
+      curl_multi_socket_action(multi_, CURL_SOCKET_TIMEOUT, 0, &running);
+    }
+  }
+
+  void wake() override {
+    const uint64_t one = 1;
+    while (write(wake_, &one, sizeof one) < 0 && errno == EINTR) {
+    }
+  }
+
+ private:
+  struct Socket {
+    uint32_t watched = 0;  // what epoll has been told
+    uint32_t wanted = 0;   // what curl wants to know
+    bool ours = false;     // opened by us: its closing is announced, so it may stay in epoll when curl rests
+  };
+
+  // epoll's timeout: the caller's, but not beyond curl's next time.
+  int limit(int64_t timeout_ms) const {
+    constexpr int64_t day = 86'400'000;
+    if (curl_deadline_ >= 0) {
+      const int64_t left = std::max<int64_t>(curl_deadline_ - clock_.boot_ms(), 0);
+      timeout_ms = timeout_ms < 0 ? left : std::min(timeout_ms, left);
+    }
+    return static_cast<int>(timeout_ms < 0 ? -1 : std::min(timeout_ms, day));
+  }
+
+  void ready(int fd, uint32_t events) {
+    Socket &socket = at(fd);
+    if (socket.wanted ==
+        0) {  // an idle connection that the peer closed: curl sees it when it wants to use it
+      watch(fd, 0);
+      return;
+    }
+    int running = 0;
+    const int bits = ((events & EPOLLIN) ? CURL_CSELECT_IN : 0) |
+                     ((events & EPOLLOUT) ? CURL_CSELECT_OUT : 0) |
+                     ((events & (EPOLLERR | EPOLLHUP)) ? CURL_CSELECT_ERR : 0);
+    curl_multi_socket_action(multi_, fd, bits, &running);
+  }
+
+  Socket &at(int fd) {
+    if (static_cast<size_t>(fd) >= sockets_.size()) sockets_.resize(static_cast<size_t>(fd) * 2 + 16);
+    return sockets_[static_cast<size_t>(fd)];
+  }
+
+  void watch(int fd, uint32_t events) {
+    Socket &socket = at(fd);
+    if (socket.watched == events) return;
+    epoll_event event{events, {.fd = fd}};
+    const int operation = events == 0 ? EPOLL_CTL_DEL : socket.watched == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+    if (epoll_ctl(epoll_, operation, fd, &event) != 0 && events != 0) {
+      epoll_ctl(epoll_, errno == EEXIST ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
+    }
+    socket.watched = events;
+  }
+
+  static int on_socket(CURL *, curl_socket_t fd, int what, void *self, void *) {
+    auto *driver = static_cast<EpollDriver *>(self);
+    Socket &socket = driver->at(fd);
+    socket.wanted = 0;
+    if (what == CURL_POLL_IN || what == CURL_POLL_INOUT) socket.wanted |= EPOLLIN;
+    if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT) socket.wanted |= EPOLLOUT;
+    const bool rests =
+        socket.wanted == 0 && what == CURL_POLL_REMOVE && socket.ours && socket.watched == EPOLLIN;
+    if (!rests) driver->watch(fd, socket.wanted);
+    return 0;
+  }
+
+  static int on_timer(CURLM *, long timeout_ms, void *self) {
+    auto *driver = static_cast<EpollDriver *>(self);
+    driver->curl_deadline_ = timeout_ms < 0 ? -1 : driver->clock_.boot_ms() + timeout_ms;
+    return 0;
+  }
+
+  static curl_socket_t open_hook(void *self, curlsocktype purpose, curl_sockaddr *address) {
+    const curl_socket_t fd = open_socket(nullptr, purpose, address);
+    if (fd != CURL_SOCKET_BAD) static_cast<EpollDriver *>(self)->at(fd) = Socket{0, 0, true};
+    return fd;
+  }
+
+  // Out of epoll before it is closed: with a copy in a forked child it would stay there, nameless, for ever.
+  static int close_hook(void *self, curl_socket_t fd) {
+    auto *driver = static_cast<EpollDriver *>(self);
+    driver->watch(fd, 0);
+    driver->at(fd) = Socket{};
+    return ::close(fd);
+  }
+
+  const Clock &clock_ = Clock::system();
+  const int epoll_;
+  int wake_ = -1;
+  CURLM *multi_ = nullptr;
+  int64_t curl_deadline_ = -1;
+  std::vector<Socket> sockets_;  // by descriptor
+};
+
+}  // namespace
+
+std::unique_ptr<Driver> make_epoll_driver() { return std::make_unique<EpollDriver>(); }
+std::unique_ptr<Driver> make_driver() { return make_epoll_driver(); }
+
+}  // namespace coze::core
+
+#endif

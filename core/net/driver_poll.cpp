@@ -1,0 +1,59 @@
+// The driver for systems without epoll: curl waits for its own sockets.
+// Correct everywhere; its cost grows with the number of streams.
+#include "net/driver.h"
+
+#include <algorithm>
+#include <mutex>
+#include <new>
+
+namespace coze::core {
+namespace {
+
+class PollDriver final : public Driver {
+ public:
+  PollDriver() : multi_(curl_multi_init()) {
+    if (!multi_) throw std::bad_alloc();
+  }
+  ~PollDriver() override { PollDriver::close(); }
+
+  CURLM *multi() override { return multi_; }
+  SocketHooks hooks() override { return {}; }
+
+  void turn(int64_t timeout_ms) override {
+    constexpr int64_t hour = 3'600'000;
+    int running = 0;
+    curl_multi_perform(multi_, &running);
+    // Waiting for the network must not hide a transfer that has just ended.
+    if (running < running_) timeout_ms = 0;
+    running_ = running;
+    const int limit = static_cast<int>(timeout_ms < 0 ? hour : std::min(timeout_ms, hour));
+    curl_multi_poll(multi_, nullptr, 0, limit, nullptr);
+    curl_multi_perform(multi_, &running_);
+  }
+
+  void wake() override {
+    std::lock_guard lock(mutex_);
+    if (multi_) curl_multi_wakeup(multi_);
+  }
+
+  void close() override {
+    std::lock_guard lock(mutex_);
+    if (multi_) curl_multi_cleanup(multi_);
+    multi_ = nullptr;
+  }
+
+ private:
+  std::mutex mutex_;  // between wake and close
+  CURLM *multi_;
+  int running_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Driver> make_poll_driver() { return std::make_unique<PollDriver>(); }
+
+#if !defined(__linux__)
+std::unique_ptr<Driver> make_driver() { return make_poll_driver(); }
+#endif
+
+}  // namespace coze::core

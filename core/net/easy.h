@@ -1,0 +1,55 @@
+// One curl easy handle, used for one transfer after another, with everything set that is always the same.
+// What differs from request to request is set by Transfer.
+#pragma once
+
+#include "net/settings.h"
+
+#include <curl/curl.h>
+
+#include <string>
+#include <vector>
+
+namespace coze::core {
+
+class Transfer;
+
+// How a lane learns about the sockets of its handles; all null where it does not care.
+struct SocketHooks {
+  curl_opensocket_callback open = nullptr;
+  curl_closesocket_callback close = nullptr;
+  void *owner = nullptr;
+};
+
+// A socket that programs started by the host do not inherit.
+curl_socket_t open_socket(void *, curlsocktype, curl_sockaddr *address);
+
+class Easy {
+ public:
+  Easy(Settings &settings, SocketHooks hooks);
+  ~Easy();
+  Easy(const Easy &) = delete;
+  Easy &operator=(const Easy &) = delete;
+
+  CURL *handle() const { return handle_; }
+  // Back to the common state if the last transfer set something rare.
+  void renew();
+  void mark_rare() { rare_ = true; }
+  void use_trust();  // before an https request; throws Error(tls) when there are no authorities
+
+  Transfer *transfer = nullptr;      // whose callbacks run
+  char error[CURL_ERROR_SIZE] = "";  // curl's own words about the last failure
+  std::string header_text;           // the request's header lines, kept here for the capacity
+  std::vector<curl_slist> headers;
+
+ private:
+  void set_common();
+  void set_callbacks();
+
+  Settings &settings_;
+  const SocketHooks hooks_;
+  CURL *const handle_;
+  bool rare_ = false;
+  bool trusted_ = false;
+};
+
+}  // namespace coze::core
