@@ -89,7 +89,8 @@ class Driver : public std::enable_shared_from_this<Driver> {
   }
 
  private:
-  void run(Call::Next next) {
+  // A client that is being closed refuses new work: that ends the call, not the I/O thread.
+  void run(Call::Next next) try {
     if (ended_) return;
     switch (next) {
       case Call::Next::token:
@@ -101,6 +102,8 @@ class Driver : public std::enable_shared_from_this<Driver> {
       case Call::Next::done:
         return end(std::move(call_.error));
     }
+  } catch (const Error &error) {
+    end(error);
   }
 
   void get_token() {

@@ -71,7 +71,11 @@ EventStream::~EventStream() {
       std::lock_guard lock(shared_->mutex);
       shared_->source = nullptr;
     }
-    client_->engine()->after(body_end_grace_ms, [source = std::move(source_)](bool) {});
+    try {
+      client_->engine()->after(body_end_grace_ms, [source = std::move(source_)](bool) {});
+    } catch (const Error &) {
+      // Closed: there is no next call.
+    }
     return;
   }
   cancel();
