@@ -104,8 +104,8 @@ std::optional<int64_t> parse_rfc850(std::string_view text) {
   in.literal(" GMT");
   if (!in.ok || !in.rest.empty()) return std::nullopt;
   // RFC 9110 settles the century by today's date. The weekday settles it without a clock: a century later the
-  // same date falls on another one, so at most one of the three fits.
-  for (const int century : {2000, 1900, 2100}) {
+  // same date falls on another one, so at most one of the two fits.
+  for (const int century : {2000, 1900}) {
     date.year = century + short_year;
     if (const auto ms = to_ms(date)) return ms;
   }
