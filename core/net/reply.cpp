@@ -139,7 +139,6 @@ Verdict judge(int32_t http_status, int64_t code, std::string_view oauth_error) {
 struct Said {
   int64_t code = 0;
   std::string name;  // OAuth
-  std::string text;
 };
 
 // An integer or a string that holds one; true and false are neither.
@@ -167,16 +166,21 @@ std::string oauth_error_in(const Json &json, Expect expect, const std::string &p
   return find_oauth(error) || rfc_shape ? error : "";
 }
 
+// The server's own words, in the spelling of whoever answered. Only failures look for them.
+std::string text_in(const Json &json) {
+  for (const char *member : {"/msg", "/error_message", "/error_description", "/message", "/error/message",
+                             "/data/error_message", "/data/error_description", "/data/msg"}) {
+    std::string text = string_at(json, member);
+    if (!text.empty()) return text;
+  }
+  return "";
+}
+
 Said said_in(const Json &json, Expect expect) {
   Said said;
   said.code = code_in(json);
   said.name = oauth_error_in(json, expect, "");
   if (said.name.empty() && expect == Expect::token) said.name = oauth_error_in(json, expect, "/data");
-  for (const char *member : {"/msg", "/error_message", "/error_description", "/message", "/error/message",
-                             "/data/error_message", "/data/error_description", "/data/msg"}) {
-    said.text = string_at(json, member);
-    if (!said.text.empty()) break;
-  }
   return said;
 }
 
@@ -248,11 +252,12 @@ std::string seconds(int64_t ms) {
 
 // `The server answered with code 4100 (HTTP 401): "…". What to do.`; HTTP status 0 stands for an event of a
 // stream.
-std::string refusal_message(const Said &said, int32_t http_status, std::string_view body,
+std::string refusal_message(const Said &said, int32_t http_status, const Json *json, std::string_view body,
                             const char *advice) {
   const std::string http = "HTTP " + std::to_string(http_status);
+  const bool named = !said.name.empty() || said.code != 0;
   std::string message = http_status ? "The server answered " : "The stream reported ";
-  if (!said.name.empty() || said.code != 0) {
+  if (named) {
     if (http_status) message += "with ";
     message += said.name.empty() ? "code " + std::to_string(said.code)
                                  : "the OAuth error " + quotable(redact(said.name), 60);
@@ -260,7 +265,9 @@ std::string refusal_message(const Said &said, int32_t http_status, std::string_v
   } else {
     message += http_status ? http : "an error";
   }
-  const std::string_view words = said.text.empty() ? body : std::string_view(said.text);
+  const std::string text = json ? text_in(*json) : "";
+  // A body without any text of its own is still worth its first bytes, unless the code says it all.
+  const std::string_view words = text.empty() && !named ? body : std::string_view(text);
   if (!trim(words.substr(0, 1024)).empty()) message += ": " + quoted(words);
   message += '.';
   if (*advice) message.append(" ").append(advice);
@@ -268,10 +275,8 @@ std::string refusal_message(const Said &said, int32_t http_status, std::string_v
 }
 
 Error refusal(const HttpReply &reply, const Json *json, const Said &said, const Verdict &verdict) {
-  // A JSON body without any text of its own is still worth its first bytes, unless the code says it all.
-  const std::string_view body = said.code == 0 && said.name.empty() ? std::string_view(reply.body) : "";
-  Error error =
-      error_about(reply, json, verdict.status, refusal_message(said, reply.status, body, verdict.advice));
+  Error error = error_about(reply, json, verdict.status,
+                            refusal_message(said, reply.status, json, reply.body, verdict.advice));
   error.api_code = said.code;
   error.name = quotable(redact(said.name), 60);
   if (verdict.status == Status::rate_limited && error.retry_after_ms >= 0) {
@@ -355,8 +360,7 @@ Error failure_of_event(std::string_view data, const std::string &log_id) {
   const Said said = json ? said_in(*json, Expect::any) : Said{};
   Verdict verdict = judge(0, said.code, said.name);
   if (verdict.status == Status::ok) verdict.status = Status::api;  // the event itself says no
-  const std::string_view body = said.text.empty() && said.code == 0 ? data : std::string_view();
-  Error error(verdict.status, refusal_message(said, 0, body, verdict.advice));
+  Error error(verdict.status, refusal_message(said, 0, json ? &*json : nullptr, data, verdict.advice));
   error.api_code = said.code;
   error.name = quotable(redact(said.name), 60);
   error.log_id = log_id;
