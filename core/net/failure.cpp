@@ -1,5 +1,6 @@
 // curl's verdicts in the library's words: which status, what failed, against whom, what to do.
 // Never a path, a query or a secret: host and port are all that is shown of a URL.
+#include "base/text.h"
 #include "base/url.h"
 #include "net/transfer.h"
 
@@ -25,13 +26,17 @@ bool contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
-// The system's reason, else curl's words, else curl's words for the code.
-std::string reason(const Verdict &verdict) {
+// Why a connection could not be made. (curl keeps that number for good: later it may be of an older failure.)
+std::string connect_reason(const Verdict &verdict) {
   long number = 0;
   curl_easy_getinfo(verdict.handle, CURLINFO_OS_ERRNO, &number);
   if (number != 0) return std::generic_category().message(static_cast<int>(number));
-  if (!verdict.text.empty()) return std::string(verdict.text);
   return curl_easy_strerror(verdict.code);
+}
+
+// curl's own words, which may quote the server.
+std::string reason(const Verdict &verdict) {
+  return verdict.text.empty() ? curl_easy_strerror(verdict.code) : quotable(verdict.text);
 }
 
 std::string trust_source(Settings &settings) {
@@ -45,6 +50,12 @@ std::string proxy_name(const Verdict &verdict) {
   if (const size_t at = name.find("://"); at != std::string_view::npos) name.remove_prefix(at + 3);
   if (const size_t at = name.rfind('@'); at != std::string_view::npos) name.remove_prefix(at + 1);
   return std::string(name.substr(0, name.find('/')));
+}
+
+Error unknown_authority(const Verdict &verdict, const std::string &start) {
+  return {Status::tls, start + "its certificate is self-signed or from an unknown authority (trusted: " +
+                           trust_source(verdict.settings) +
+                           "). If you trust it, set the option ca_file to the authority's certificate"};
 }
 
 Error tls_failure(const Verdict &verdict, const std::string &host) {
@@ -67,11 +78,7 @@ Error tls_failure(const Verdict &verdict, const std::string &host) {
       case self_signed_in_chain:
       case no_local_issuer:
       case no_issuer:
-        return error(std::string(result == self_signed || result == self_signed_in_chain
-                                     ? "its certificate is self-signed or from an unknown authority"
-                                     : "its certificate is from an unknown authority") +
-                     " (trusted: " + trust_source(verdict.settings) +
-                     "). If you trust it, set the option ca_file to the authority's certificate");
+        return unknown_authority(verdict, start);
       case revoked:
         return error("its certificate was revoked. Tell the server's owner");
       default:
@@ -80,6 +87,8 @@ Error tls_failure(const Verdict &verdict, const std::string &host) {
         }
     }
   }
+  // How OpenSSL says that a trusted authority of that name has another key.
+  if (contains(verdict.text, "asn1 encoding routines::EVP lib")) return unknown_authority(verdict, start);
   if (contains(verdict.text, "wrong version number") || contains(verdict.text, "http request")) {
     return error(
         "it does not speak TLS on that port. Check the address: it may need http:// or another port");
@@ -116,7 +125,7 @@ Error cut(const Verdict &verdict, const std::string &host) {
                                  ". Check the option proxy"};
   }
   if (verdict.code == CURLE_GOT_NOTHING)
-    return {Status::network, host + " closed the connection without an answer"};
+    return {Status::network, host + " closed the connection before its answer was complete"};
   return {Status::network, "the connection to " + host + " broke: " + reason(verdict)};
 }
 
@@ -151,7 +160,7 @@ Error failure_of(const Verdict &verdict) {
       return {Status::network,
               "could not find the address of the proxy " + proxy_name(verdict) + ". Check the option proxy"};
     case CURLE_COULDNT_CONNECT:
-      return {Status::network, "could not connect to " + host + ": " + reason(verdict) +
+      return {Status::network, "could not connect to " + host + ": " + connect_reason(verdict) +
                                    ". Check the address and the network, or set the option proxy"};
     case CURLE_OPERATION_TIMEDOUT:
       return timeout(verdict, host);
@@ -175,6 +184,10 @@ Error failure_of(const Verdict &verdict) {
     case CURLE_PROXY:
       return cut(verdict, host);
     case CURLE_UNSUPPORTED_PROTOCOL:
+      if (!verdict.requested) {
+        return {Status::invalid_argument, "the URL of the request begins with neither http:// nor https://"};
+      }
+      [[fallthrough]];
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_BAD_CONTENT_ENCODING:
       return {Status::protocol, "the answer of " + host + " is not valid HTTP: " + reason(verdict) +

@@ -72,6 +72,7 @@ void Transfer::detach() {
   curl_easy_setopt(handle, CURLOPT_HTTPHEADER, nullptr);
   if (request_.body) curl_easy_setopt(handle, CURLOPT_POSTFIELDS, nullptr);
   upload_.leave(handle);
+  output_.reset();  // an incomplete file is gone before anybody hears of the failure
   if (!request_.bearer.empty()) wipe(easy_->header_text.data(), easy_->header_text.size());
   easy_->header_text.clear();
   easy_->headers.clear();
@@ -265,7 +266,7 @@ void Transfer::collect(std::string_view bytes) {
 
 std::optional<Error> Transfer::finish(CURLcode code) {
   if (problem_) return own_failure();
-  if (code == CURLE_OK && !head_complete_) code = CURLE_WEIRD_SERVER_REPLY;
+  if (code == CURLE_OK && !head_complete_) code = CURLE_GOT_NOTHING;  // curl is content with half a head
   if (code != CURLE_OK) return failure(code);
   if (mode_ == Mode::file) try {
       output_->commit();

@@ -168,10 +168,12 @@ void Upload::join(CURL *handle, const std::vector<Part> &parts, bool repeatable)
 }
 
 void Upload::leave(CURL *handle) {
-  if (!mime_) return;
-  curl_easy_setopt(handle, CURLOPT_MIMEPOST, nullptr);
-  curl_mime_free(mime_);
-  mime_ = nullptr;
+  if (mime_) {
+    curl_easy_setopt(handle, CURLOPT_MIMEPOST, nullptr);
+    curl_mime_free(mime_);
+    mime_ = nullptr;
+  }
+  readers_.clear();
 }
 
 std::optional<Error> Upload::problem() const {
