@@ -184,7 +184,9 @@ class Coze:
         return self.http.get(path, headers={"Authorization": f"Bearer {token or self.ready['pat']}"}, **more)
 
     def post(self, path, body=None, token=None, **more):
-        return self.http.post(path, json=body, headers={"Authorization": f"Bearer {token or self.ready['pat']}"}, **more)
+        return self.http.post(
+            path, json=body, headers={"Authorization": f"Bearer {token or self.ready['pat']}"}, **more
+        )
 
     def chat_body(self, question="hello world", **changes):
         message = {"role": "user", "type": "question", "content": question, "content_type": "text"}
@@ -209,7 +211,9 @@ def events_of(text):
     events = []
     for block in text.split("\n\n"):
         if block:
-            events.append({key: value.lstrip(" ") for key, _, value in (line.partition(":") for line in block.split("\n"))})
+            events.append(
+                {key: value.lstrip(" ") for key, _, value in (line.partition(":") for line in block.split("\n"))}
+            )
     return events
 
 

@@ -63,6 +63,7 @@ def test_requests_that_are_not_http(coze):
     answer = raw_exchange(coze, b"nonsense\r\n\r\n")
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.") and b" 400 " in head and b"x-tt-logid" in head.lower()
+    assert b"aiohttp" not in head
     assert json.loads(body)["code"] == 4000
 
 
@@ -214,7 +215,12 @@ def test_bad_upload(coze, files, name):
 
 def test_upload_that_is_not_multipart(coze):
     headers = {"Authorization": f"Bearer {coze.ready['pat']}", "Content-Type": "multipart/form-data; boundary=b"}
-    for content in (b"", b"nothing", b"--b--\r\n", b"--b\r\nContent-Disposition: form-data; name=file; filename=a\r\n\r\nx"):
+    for content in (
+        b"",
+        b"nothing",
+        b"--b--\r\n",
+        b"--b\r\nContent-Disposition: form-data; name=file; filename=a\r\n\r\nx",
+    ):
         api_error(coze.http.post("/v1/files/upload", content=content, headers=headers), 4000, status=400)
     headers["Content-Type"] = "multipart/form-data"
     api_error(coze.http.post("/v1/files/upload", content=b"x", headers=headers), 4000, status=400)

@@ -44,6 +44,8 @@ def browser(request, tmp_path_factory):
     service = webdriver.ChromeService(shutil.which("chromedriver") or "chromedriver")
     driver = webdriver.Chrome(options=options, service=service)
     driver.set_page_load_timeout(60)
+    driver.get("data:text/html,<title>off</title><script>document.title='on'</script>")
+    assert driver.title == ("on" if request.param == "javascript" else "off")
     yield driver
     driver.quit()
 
@@ -125,17 +127,22 @@ def test_switch_to_chinese_and_approve(coze, browser, app):
     assert app.came_back[0]["code"]
 
 
-def test_small_screen_has_no_sideways_scrolling(coze, browser, app):
-    browser.set_window_size(500, 640)
+@pytest.mark.parametrize("page", ["consent", "device"])
+def test_small_screen_has_no_sideways_scrolling(coze, browser, app, page):
+    size = {"width": 320, "height": 568, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:
-        open_consent(coze, browser, app, state="x" * 300)
-        width = browser.find_element(By.TAG_NAME, "main").size["width"]
+        if page == "consent":
+            open_consent(coze, browser, app, state="x" * 300)
+        else:
+            browser.get(f"{coze.base}/opens/oauth/device?user_code={coze.device_code()['user_code']}")
         html = browser.find_element(By.TAG_NAME, "html")
-        assert width <= html.size["width"]
+        assert html.get_property("clientWidth") == 320
+        assert html.get_property("scrollWidth") <= 320
         assert browser.find_element(By.ID, "deny").is_displayed()
-        screenshot(browser, "consent-small")
+        screenshot(browser, f"{page}-small")
     finally:
-        browser.set_window_size(900, 900)
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @pytest.mark.parametrize("action", ["approve", "deny"])

@@ -25,6 +25,9 @@ def test_off_unless_asked_for():
             response = client.http.get(path)
             assert response.status_code == 404 and response.json()["code"] == 4200
         assert client.http.post("/_control/reset").status_code == 404
+        for target in ("http://h/_control/stats", "/_contro%6c/stats", "/x/../_control/stats", "//_control/stats"):
+            answer = raw_exchange(client, f"GET {target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".encode())
+            assert answer.startswith(b"HTTP/1.1 404 "), target
         assert not Emulator(control=False).has_control
     finally:
         running.stop()
@@ -54,6 +57,14 @@ def test_chunked_and_pipelined_requests_are_told_apart(coze):
     assert [base64.b64decode(one["body_base64"]) for one in records] == [b"abcde", b"xyz", b""]
     assert len({one["connection"] for one in records}) == 1
     assert coze.stats()["connections"] == 1
+
+
+def test_whole_uri_in_the_request_line(coze):
+    answer = raw_exchange(coze, b"GET http://h/v1/users/me?x=1 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    raw_exchange(coze, b"GET http://h/_control/stats HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    (record,) = coze.get_control("requests")["requests"]
+    assert (record["path"], record["query"]) == ("/v1/users/me", "x=1")
 
 
 def test_requests_can_be_selected_and_forgotten(coze):

@@ -153,7 +153,11 @@ def test_chat_polled(coze, monkeypatch):
 
 def test_workflow_stream(coze):
     events = list(client(coze, coze.ready["pat"]).workflows.runs.stream(workflow_id="74", parameters={"input": "a b"}))
-    assert [event.message.content for event in events if event.event == cozepy.WorkflowEventType.MESSAGE] == ["a ", "b", "a b"]
+    assert [event.message.content for event in events if event.event == cozepy.WorkflowEventType.MESSAGE] == [
+        "a ",
+        "b",
+        "a b",
+    ]
 
 
 def test_files(coze, tmp_path):

@@ -134,7 +134,9 @@ def test_cut_after_bytes_of_the_body(coze, after):
     received, end = raw_get(coze)
     head, _, body = received.partition(b"\r\n\r\n")
     assert end == "closed" and head.startswith(b"HTTP/1.1 200") and len(body) == after
-    length = next(int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
+    length = next(
+        int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
+    )
     assert length > 50 and coze.fired(fault) == 1
 
 

@@ -196,7 +196,7 @@ def test_config_gives_credentials_and_settings(start, tmp_path):
         keys.forget()
 
 
-def test_runs_without_the_compiled_part(emulator_environment):
+def test_runs_without_the_compiled_part():
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); sys.modules['coze._coze'] = None\n"
         "import coze, coze.emulator.server, coze.emulator.__main__\n"
@@ -262,7 +262,14 @@ def test_with_emulator_exports_where_it_is(emulator_environment):
 
 def test_with_emulator_passes_arguments_input_and_exit_code(emulator_environment):
     result = with_emulator(
-        emulator_environment, "--emulator-args", "--seed 3", "--", "sh", "-c", 'cat; echo "$COZE_EMULATOR"; exit 7', input="in\n"
+        emulator_environment,
+        "--emulator-args",
+        "--seed 3",
+        "--",
+        "sh",
+        "-c",
+        'cat; echo "$COZE_EMULATOR"; exit 7',
+        input="in\n",
     )
     assert result.returncode == 7 and result.stdout.startswith("in\n") and "the emulator's log" in result.stderr
     again = with_emulator(emulator_environment, "--emulator-args", "--seed 3", "sh", "-c", 'echo "$COZE_EMULATOR"')
@@ -285,9 +292,15 @@ def test_with_emulator_says_what_is_wrong(emulator_environment):
 
 
 def test_with_emulator_leaves_nothing_behind_when_it_is_ended(emulator_environment):
-    program = "import json, os, time; print(json.loads(os.environ['COZE_EMULATOR'])['base_url'], flush=True); time.sleep(60)"
+    program = (
+        "import json, os, time; print(json.loads(os.environ['COZE_EMULATOR'])['base_url'], flush=True); time.sleep(60)"
+    )
     process = subprocess.Popen(
-        [WITH, sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=emulator_environment, stderr=subprocess.DEVNULL
+        [WITH, sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=emulator_environment,
+        stderr=subprocess.DEVNULL,
     )
     base = process.stdout.readline().strip()
     process.terminate()

@@ -38,8 +38,15 @@ def _fail(sentence: str) -> int:
     return 1
 
 
+def _leave(*_: object) -> None:
+    sys.exit(0)
+
+
 def main(argv: Optional[List[str]] = None) -> int:
     arguments = _arguments(argv)
+    # Until the loop takes over, a signal must end this quietly as well, and without leaving the key file.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
     try:
         config = read_config(arguments.config) if arguments.config else {}
     except BadConfig as error:

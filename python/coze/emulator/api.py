@@ -115,9 +115,7 @@ async def conversations_create(call: Call) -> Reply:
 
 def new_conversation(call: Call, owner: str) -> Conversation:
     state = call.emulator.state
-    conversation = Conversation(
-        state.new_id(), owner, int(call.emulator.clock.now()), section_id=state.new_id()
-    )
+    conversation = Conversation(state.new_id(), owner, int(call.emulator.clock.now()), section_id=state.new_id())
     state.conversations[conversation.id] = conversation
     return conversation
 

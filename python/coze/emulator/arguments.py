@@ -67,7 +67,7 @@ def _refuse_unknown(fields: Iterable[Field], values: Iterable[str], prefix: str)
             raise bad_argument(prefix + name, "is not a known parameter")
 
 
-_TYPES = {"string": str, "boolean": bool, "object": dict, "list": list, "map<string,string>": dict}
+_TYPES: Dict[str, Any] = {"string": str, "boolean": bool, "object": dict, "list": list, "map<string,string>": dict}
 _TYPE_NAMES = {
     "string": "a string",
     "boolean": "a boolean",

@@ -70,7 +70,9 @@ async def create(call: Call) -> AnyReply:
     conversation.last_question = question
     if not is_stream:
         return envelope(chat_object(chat), call.log_id)
-    return StreamReply(paced(_events(call, conversation, chat), call.emulator.settings.stream_delay_ms), 200, dict(STREAM_HEADERS))
+    return StreamReply(
+        paced(_events(call, conversation, chat), call.emulator.settings.stream_delay_ms), 200, dict(STREAM_HEADERS)
+    )
 
 
 def _conversation(call: Call, token: AccessToken, conversation_id: Any) -> Conversation:
@@ -152,7 +154,9 @@ def chat_object(chat: Chat) -> Dict[str, Any]:
     return data
 
 
-def _message(call: Call, conversation: Conversation, chat: Chat, message_id: str, kind: str, content: str) -> Dict[str, Any]:
+def _message(
+    call: Call, conversation: Conversation, chat: Chat, message_id: str, kind: str, content: str
+) -> Dict[str, Any]:
     now = int(call.emulator.clock.now())
     return {
         "id": message_id,

@@ -15,14 +15,28 @@ class BadConfig(ValueError):
     """A configuration that cannot be used; the text names the key."""
 
 
-_TOP = {"host": str, "port": int, "seed": int, "control": bool, "pat": str, "sat": str, "settings": dict}
-_APPS = {
+_TOP: Dict[str, type] = {
+    "host": str,
+    "port": int,
+    "seed": int,
+    "control": bool,
+    "pat": str,
+    "sat": str,
+    "settings": dict,
+}
+_APPS: Dict[str, Dict[str, type]] = {
     "web": {"client_id": str, "client_secret": str, "redirect_uris": list, "name": str},
     "pkce": {"client_id": str, "redirect_uris": list, "name": str},
     "device": {"client_id": str, "name": str},
     "jwt": {"client_id": str, "public_key_id": str, "private_key_file": str, "name": str},
 }
-_WORDS = {str: "a text that is not empty", int: "an integer", bool: "true or false", dict: "an object", list: "an array"}
+_WORDS: Dict[type, str] = {
+    str: "a text that is not empty",
+    int: "an integer",
+    bool: "true or false",
+    dict: "an object",
+    list: "an array",
+}
 
 
 def read_config(path: str) -> Dict[str, Any]:
@@ -72,7 +86,7 @@ def _check_app(app: str, options: Dict[str, Any]) -> None:
             raise BadConfig(f"{app}.redirect_uris: must hold absolute URIs")
 
 
-def _check_kind(name: str, value: Any, kind: Any) -> None:
+def _check_kind(name: str, value: Any, kind: type) -> None:
     fine = isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool) and value != ""
     if not fine:
         raise BadConfig(f"{name}: must be {_WORDS[kind]}")

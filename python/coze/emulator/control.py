@@ -163,9 +163,10 @@ async def revoke(call: Call) -> Reply:
     if not body:
         raise BadOrder("access_token or refresh_token is needed")
     state = call.emulator.state
-    for name, known in (("access_token", state.access_tokens), ("refresh_token", state.refresh_tokens)):
+    known: Dict[str, Dict[str, Any]] = {"access_token": state.access_tokens, "refresh_token": state.refresh_tokens}
+    for name, tokens in known.items():
         if name in body:
-            token = known.get(_text(body, name))  # type: ignore[attr-defined]
+            token = tokens.get(_text(body, name))
             if token is None:
                 raise BadOrder(f"{name}: is not known")
             token.revoked = True

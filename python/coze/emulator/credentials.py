@@ -119,9 +119,7 @@ def make_credentials(seed: Optional[int], given: Dict[str, Any]) -> Credentials:
 
 def _write_new_key() -> str:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     # mkstemp opens with mode 0600, so the key is never readable by others.
     descriptor, path = tempfile.mkstemp(prefix="coze-emulator-", suffix=".pem")
     with os.fdopen(descriptor, "wb") as file:

@@ -81,23 +81,31 @@ _RIGHTS: List[Tuple[str, str, str]] = [
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1c1f2b;--soft:#5d6375;--line:#dfe2ea;--card:#fff;--back:#f3f4f8;--main:#4a3fe0}
-@media(prefers-color-scheme:dark){:root{--ink:#eceef5;--soft:#a6abbd;--line:#383c4a;--card:#1f222c;--back:#14161d;--main:#7d74ff}}
+@media(prefers-color-scheme:dark){:root{--ink:#eceef5;--soft:#a6abbd;--line:#383c4a;--card:#1f222c;--back:#14161d;
+--main:#7d74ff}}
 *{box-sizing:border-box}
-body{margin:0;min-height:100vh;display:flex;flex-direction:column;align-items:center;justify-content:center;gap:12px;padding:12px;
-background:var(--back);color:var(--ink);font:16px/1.5 system-ui,"PingFang SC","Microsoft YaHei","Noto Sans CJK SC",sans-serif}
-main{width:100%;max-width:440px;padding:24px;border:1px solid var(--line);border-radius:14px;background:var(--card);overflow-wrap:anywhere}
+body{margin:0;min-height:100vh;display:flex;flex-direction:column;align-items:center;justify-content:center;gap:12px;
+padding:12px;
+background:var(--back);color:var(--ink);
+font:16px/1.5 system-ui,"PingFang SC","Microsoft YaHei","Noto Sans CJK SC",sans-serif}
+main{width:100%;max-width:440px;padding:24px;border:1px solid var(--line);border-radius:14px;background:var(--card);
+overflow-wrap:anywhere}
 h1{margin:0 0 8px;font-size:22px;line-height:1.3}
 p{margin:8px 0}ul{margin:12px 0;padding:0;list-style:none;border-top:1px solid var(--line)}
 li{padding:8px 0;border-bottom:1px solid var(--line)}li small{display:block;color:var(--soft)}
-label{display:block;margin-top:12px;color:var(--soft);font-size:14px}
-input{width:100%;padding:10px 12px;border:1px solid var(--line);border-radius:8px;background:transparent;color:inherit;font:inherit}
+label{display:block;margin:12px 0 5px;color:var(--soft);font-size:14px}
+input{width:100%;padding:10px 12px;border:1px solid var(--line);border-radius:8px;background:transparent;
+color:inherit;font:inherit}
 .code{font:600 26px/1.4 ui-monospace,Consolas,monospace;letter-spacing:.12em}
 input.code{text-transform:uppercase}
 .buttons{display:flex;flex-wrap:wrap;gap:10px;margin-top:18px}
-button{flex:1 1 130px;padding:11px;border:1px solid var(--line);border-radius:8px;background:transparent;color:inherit;font:inherit;cursor:pointer}
+button{flex:1 1 110px;padding:11px;border:1px solid var(--line);border-radius:8px;background:transparent;
+color:inherit;font:inherit;cursor:pointer}
 button.main{border-color:var(--main);background:var(--main);color:#fff;font-weight:600}
 button:focus-visible,input:focus-visible,a:focus-visible{outline:3px solid var(--main);outline-offset:2px}
 .soft,footer{color:var(--soft);font-size:14px}.wrong{color:#d43a3a}footer{text-align:center}a{color:inherit}
+@media(max-height:760px),(max-width:480px){main{padding:18px}h1{font-size:20px}li{padding:4px 0}
+li small{display:inline;margin-left:8px}}
 """
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 

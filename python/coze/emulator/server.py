@@ -20,8 +20,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from .call import BodyTooLarge, Call
 from .clock import Clock
-from .credentials import Maker, make_credentials
 from .control import BadOrder
+from .credentials import Maker, make_credentials
 from .faults import Fault, Faults
 from .journal import log_line
 from .replies import AnyReply, ApiError, OAuthError, Reply, StreamReply, envelope_error, json_reply, json_text
@@ -58,9 +58,7 @@ class Emulator:
         self._first_offset = self.clock.offset
         self.credentials = make_credentials(seed, credentials or {})
         self.faults = Faults()
-        self.requests = RequestLog(
-            lambda: self.settings.requests_kept, lambda: self.settings.body_bytes_kept
-        )
+        self.requests = RequestLog(lambda: self.settings.requests_kept, lambda: self.settings.body_bytes_kept)
         self.connections = 0
         self._log_ids = Maker()
         self._open: Set[_Connection] = set()
@@ -154,13 +152,19 @@ class Emulator:
             return await self._answer(call)
         finally:
             if self.is_logging:
-                seconds = asyncio.get_running_loop().time() - started
-                print(log_line(call, seconds), file=sys.stderr, flush=True)
+                self.log(log_line(call, asyncio.get_running_loop().time() - started))
+
+    def log(self, line: str) -> None:
+        if not self.is_logging:
+            return
+        try:
+            print(line, file=sys.stderr, flush=True)
+        except OSError:
+            self.is_logging = False  # nobody reads the log any more; the answers go on
 
     async def _answer(self, call: Call) -> web.StreamResponse:
-        refused = await self._read(call)
+        reply: Optional[AnyReply] = await self._read(call)
         fault = None if call.exchange.is_control else self.faults.take(call)
-        reply = refused
         if reply is None and (fault is None or fault.process):
             reply = await self._process(call)
         if fault is None:
@@ -206,7 +210,7 @@ class Emulator:
             return envelope_error(5000, "internal error", call.log_id, 500)
 
     async def _dispatch(self, call: Call) -> AnyReply:
-        if call.exchange.is_control and not self.has_control:
+        if not self.has_control and call.request.path.startswith(CONTROL_PREFIX):
             raise ApiError(4200, "the path does not exist", 404)
         methods, call.path_parameters = match_path(call.request.path)
         if not methods:
@@ -220,15 +224,15 @@ class Emulator:
 
     # Sending answers out
 
-    def _headers(self, call: Call, reply: AnyReply) -> Dict[str, str]:
-        always = {"Date": self.clock.http_date(), "Server": "coze-emulator", "x-tt-logid": call.log_id}
+    def headers(self, log_id: str, reply: AnyReply) -> Dict[str, str]:
+        always = {"Date": self.clock.http_date(), "Server": "coze-emulator", "x-tt-logid": log_id}
         return {**always, **reply.headers}
 
     async def _send(self, call: Call, reply: AnyReply) -> web.StreamResponse:
         call.exchange.status = reply.status
         if isinstance(reply, Reply):
-            return web.Response(status=reply.status, body=reply.body, headers=self._headers(call, reply))
-        response = web.StreamResponse(status=reply.status, headers=self._headers(call, reply))
+            return web.Response(status=reply.status, body=reply.body, headers=self.headers(call.log_id, reply))
+        response = web.StreamResponse(status=reply.status, headers=self.headers(call.log_id, reply))
         try:
             await response.prepare(call.request)
             async for chunk in reply.chunks:
@@ -249,7 +253,7 @@ class Emulator:
         reply.headers.update(fault.headers)
         if fault.cut_after is None and not fault.reset:
             return await self._send(call, reply)
-        response = web.StreamResponse(status=reply.status, headers=self._headers(call, reply))
+        response = web.StreamResponse(status=reply.status, headers=self.headers(call.log_id, reply))
         if isinstance(reply, Reply):
             response.content_length = len(reply.body)
         if fault.cut_after is not None:
@@ -390,9 +394,10 @@ class _Connection(web.RequestHandler):
         log_id = self.emulator.new_log_id()
         text = "the request is not valid HTTP" if status < 500 else "internal error"
         reply = envelope_error(4000 if status < 500 else 5000, text, log_id, status)
-        headers = {**reply.headers, "Date": self.emulator.clock.http_date(), "x-tt-logid": log_id}
+        headers = self.emulator.headers(log_id, reply)
         if self._exchanges:
             self._exchanges.popleft().status = status
+        self.emulator.log(f"? ? {status} 0ms {log_id} not valid HTTP")
         response = web.Response(status=status, body=reply.body, headers=headers)
         response.force_close()
         return response

@@ -6,9 +6,8 @@ Only bookkeeping lives here; who may have what is decided in oauth.py, authorize
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional
+from typing import Any, Counter, Dict, List, Optional
 
 from .credentials import App, Credentials, Maker
 
@@ -166,8 +165,8 @@ class State:
         self.conversations: Dict[str, Conversation] = {}
         self.chats: Dict[str, Chat] = {}
         self.files: Dict[str, StoredFile] = {}
-        self.by_grant: Counter = Counter()
-        self.by_path: Counter = Counter()
+        self.by_grant: Counter[str] = Counter()
+        self.by_path: Counter[str] = Counter()
         self.token_requests = 0
         self.device_polls = 0
         self.families_revoked = 0

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections import deque
 from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
 from urllib.parse import unquote
 
 CONTROL_PREFIX = "/_control"
 _LONGEST_HEAD = 256 * 1024
+# RFC 9112 section 3.2.2: a client may send the whole URI, as it does to a proxy.
+_ORIGIN = re.compile(r"^https?://[^/?]*", re.IGNORECASE)
 
 
 class Exchange:
@@ -31,8 +34,8 @@ class Exchange:
         self._hash = hashlib.sha256()
         lines = head.decode("utf-8", "replace").split("\r\n")
         self.method, target, self.http_version = (lines[0].split(" ", 2) + ["", ""])[:3]
-        path, _, self.query = target.partition("?")
-        self.path = unquote(path)
+        path, _, self.query = _ORIGIN.sub("", target).partition("?")
+        self.path = unquote(path, errors="replace")
         self.headers = [_header(line) for line in lines[1:] if line]
 
     @property
@@ -84,13 +87,18 @@ class RequestLog:
     def __init__(self, most_requests: Callable[[], int], most_body_bytes: Callable[[], int]) -> None:
         self._most_requests = most_requests
         self._most_body_bytes = most_body_bytes
-        self.clear()
+        self._kept: Deque[Exchange] = deque()
+        # Those that may have a body, so that making room needs no search.
+        self._with_body: Deque[Exchange] = deque()
+        self._body_bytes = 0
         self.count = 0
 
     def clear(self) -> None:
         """Forgets what was kept; numbers go on, so that `since` stays true."""
-        self._kept: Deque[Exchange] = deque()
-        self._body_bytes = 0
+        for exchange in self._kept:
+            self._body_bytes -= exchange.drop_body()
+        self._kept.clear()
+        self._with_body.clear()
 
     def reset(self) -> None:
         self.clear()
@@ -101,7 +109,10 @@ class RequestLog:
         exchange.n = self.count
         self._kept.append(exchange)
         while len(self._kept) > self._most_requests():
-            self._body_bytes -= self._kept.popleft().drop_body()
+            oldest = self._kept.popleft()
+            self._body_bytes -= oldest.drop_body()
+            while self._with_body and self._with_body[0].n <= oldest.n:
+                self._body_bytes -= self._with_body.popleft().drop_body()
 
     def keep(self, exchange: Exchange, size: int) -> bool:
         """Whether `size` more body bytes may be kept; older bodies make room first."""
@@ -109,11 +120,10 @@ class RequestLog:
         if exchange.is_control or len(exchange.body) + size > limit:
             self._body_bytes -= exchange.drop_body()
             return False
-        for older in self._kept:
-            if self._body_bytes + size <= limit:
-                break
-            if older is not exchange and older.body:
-                self._body_bytes -= older.drop_body()
+        if not exchange.body:
+            self._with_body.append(exchange)
+        while self._body_bytes + size > limit and self._with_body and self._with_body[0] is not exchange:
+            self._body_bytes -= self._with_body.popleft().drop_body()
         self._body_bytes += size
         return True
 
