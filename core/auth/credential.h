@@ -2,15 +2,15 @@
 // One request at a time for all callers, on the I/O thread; a fast path without a mutex for everybody else.
 #pragma once
 
+#include "auth/grant.h"
+#include "auth/token.h"
+#include "net/engine.h"
+
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
-
-#include "auth/grant.h"
-#include "auth/token.h"
-#include "net/engine.h"
 
 namespace coze::core {
 
@@ -23,14 +23,17 @@ class Credential : public std::enable_shared_from_this<Credential> {
  public:
   virtual ~Credential() = default;
 
-  // The current token when it may be used as it is; empty when only get() can tell (none yet, mandatory window, invalidated).
-  // In the advisory window one caller starts a refresh in the background, all keep the old token. No mutex, no I/O.
+  // The current token when it may be used as it is; empty when only get() can tell (none yet, mandatory
+  // window, invalidated). In the advisory window one caller starts a refresh in the background, all keep the
+  // old token. No mutex, no I/O.
   virtual TokenRef current() = 0;
 
-  // A valid token, after at most one shared request. `done` is called exactly once: inline when the answer is at hand,
-  // else on the I/O thread. The returned waiter may be given up with forget(); 0 when done was called inline.
+  // A valid token, after at most one shared request. `done` is called exactly once: inline when the answer is
+  // at hand, else on the I/O thread. The returned waiter may be given up with forget(); 0 when done was
+  // called inline.
   virtual uint64_t get(std::function<void(TokenOutcome)> done) = 0;
-  // That waiter's done is called with Error(cancelled), now, on this thread, unless it already was. Others wait on.
+  // That waiter's done is called with Error(cancelled), now, on this thread, unless it already was. Others
+  // wait on.
   virtual void forget(uint64_t waiter) = 0;
   // As get, on the caller's thread. Throws Error.
   virtual TokenRef get_blocking(Cancel &cancel) = 0;
@@ -42,8 +45,8 @@ class Credential : public std::enable_shared_from_this<Credential> {
   // Raised by every new current token; 0 = none yet.
   virtual uint64_t revision() const = 0;
 
-  // After the server refused `refused` (HTTP 401, 4100, 700012006; or 4101, at most once per token): true when another
-  // attempt makes sense; the token is invalidated then.
+  // After the server refused `refused` (HTTP 401, 4100, 700012006; or 4101, at most once per token): true
+  // when another attempt makes sense; the token is invalidated then.
   virtual bool may_heal(const Token &refused, const Error &error) = 0;
 
   virtual const GrantSettings &settings() const = 0;
@@ -51,6 +54,8 @@ class Credential : public std::enable_shared_from_this<Credential> {
 
   // Learns the server's time from an answer's Date header (any answer of the API host).
   virtual void observe(const HttpReply &reply) = 0;
+  // Unix milliseconds there, as far as they are known; the local wall clock before the first answer.
+  virtual int64_t server_time_ms() const = 0;
 };
 
 // Options over the client's own. Throw Error(invalid_argument) that names the argument and what was expected.
@@ -63,6 +68,7 @@ std::shared_ptr<Credential> make_pkce_credential(std::shared_ptr<Engine> engine,
 std::shared_ptr<Credential> make_device_credential(std::shared_ptr<Engine> engine, const Options &options,
                                                    std::string_view client_id);
 std::shared_ptr<Credential> make_jwt_credential(std::shared_ptr<Engine> engine, const Options &options,
-                                                std::string_view client_id, std::string_view key_id, std::string_view pem);
+                                                std::string_view client_id, std::string_view key_id,
+                                                std::string_view pem);
 
 }  // namespace coze::core

@@ -1,14 +1,14 @@
-// A person authorizing: the URL or user code to show, and finishing with what came back. Web, PKCE and device.
-// The result is a token, installed in the credential that the flow belongs to.
+// A person authorizing: the URL or user code to show, and finishing with what came back. Web, PKCE and
+// device. The result is a token, installed in the credential that the flow belongs to.
 #pragma once
+
+#include "auth/credential.h"
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
-
-#include "auth/credential.h"
 
 namespace coze::core {
 
@@ -22,13 +22,16 @@ class Flow {
  public:
   virtual ~Flow() = default;
 
-  // Web and PKCE: no network. nullopt = made by the library (state: 128+ bits; verifier: 43+ characters, RFC 7636 section 4.1).
-  // Throws Error(invalid_argument): a redirect URI that is not absolute or has a fragment, a verifier that is too short,
-  // too long or has foreign characters, a verifier for a grant without PKCE; Error(state) for the wrong kind of credential.
+  // Web and PKCE: no network. nullopt = made by the library (state: 128+ bits; verifier: 43+ characters, RFC
+  // 7636 section 4.1). Throws Error(invalid_argument): a redirect URI that is not absolute or has a fragment,
+  // a verifier that is too short, too long or has foreign characters, a verifier for a grant without PKCE;
+  // Error(state) for the wrong kind of credential.
   static std::shared_ptr<Flow> make(std::shared_ptr<Credential> credential, std::string_view redirect_uri,
-                                    std::optional<std::string_view> state, std::optional<std::string_view> verifier);
+                                    std::optional<std::string_view> state,
+                                    std::optional<std::string_view> verifier);
   // Device: asks for the codes. `done` once, on the I/O thread; the ticket can be cancelled at the engine.
-  static Engine::Ticket make_device(std::shared_ptr<Credential> credential, std::function<void(FlowOutcome)> done);
+  static Engine::Ticket make_device(std::shared_ptr<Credential> credential,
+                                    std::function<void(FlowOutcome)> done);
 
   virtual const std::string &url() const = 0;        // authorize URL, or verification URI with the user code
   virtual const std::string &user_code() const = 0;  // device, else ""
@@ -37,9 +40,10 @@ class Flow {
   virtual const char *verifier() const = 0;          // PKCE, else nullptr
   virtual int64_t expires_at() const = 0;            // device: Unix seconds; 0 = no limit known
 
-  // Web and PKCE: `redirect` is the URL or query as it arrived. Device: nullopt, polls until the answer or timeout_ms
-  // (negative = until the code expires; 0 = one poll, which may end in Error(auth_pending)).
-  // `done` once, inline for what needs no network, else on the I/O thread. One finish at a time: Error(state).
+  // Web and PKCE: `redirect` is the URL or query as it arrived. Device: nullopt, polls until the answer or
+  // timeout_ms (negative = until the code expires; 0 = one poll, which may end in Error(auth_pending)).
+  // `done` once, inline for what needs no network, else on the I/O thread. One finish at a time:
+  // Error(state).
   virtual void finish(std::optional<std::string_view> redirect, int64_t timeout_ms,
                       std::function<void(TokenOutcome)> done) = 0;
   // The finish that is going on ends in Error(cancelled), within 50 ms. Any thread.

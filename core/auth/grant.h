@@ -2,14 +2,14 @@
 // Values in, values out: no clock, no randomness and no network of their own.
 #pragma once
 
-#include <cstdint>
-#include <memory>
-#include <string>
-
 #include "auth/token.h"
 #include "base/options.h"
 #include "crypto/crypto.h"
 #include "net/http.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
 
 namespace coze::core {
 
@@ -24,14 +24,15 @@ struct GrantSettings {
   std::string key_id;    // jwt
   std::shared_ptr<const RsaKey> key;
   std::string workspace_id, account_id, enterprise_id;
-  std::string scope, session_name, session_context;  // jwt; scope and session_context are JSON objects as text
+  std::string scope, session_name,
+      session_context;  // jwt; scope and session_context are JSON objects as text
   int64_t jwt_ttl_s = 900;
   bool pkce_plain = false;
   int64_t connect_timeout_ms = 10'000, token_timeout_ms = 30'000;
 };
 
-HttpRequest code_exchange_request(const GrantSettings &settings, std::string_view code, std::string_view redirect_uri,
-                                  std::string_view verifier);
+HttpRequest code_exchange_request(const GrantSettings &settings, std::string_view code,
+                                  std::string_view redirect_uri, std::string_view verifier);
 HttpRequest refresh_request(const GrantSettings &settings, std::string_view refresh_token);
 HttpRequest device_code_request(const GrantSettings &settings);
 HttpRequest device_poll_request(const GrantSettings &settings, std::string_view device_code);
@@ -40,8 +41,8 @@ HttpRequest jwt_request(const GrantSettings &settings, int64_t now_s, const Rand
 // The compact JWS alone (RFC 7515), for tests and vectors.
 std::string jwt_assertion(const GrantSettings &settings, int64_t now_s, std::string_view jti);
 
-// Throws Error: failure_of(reply, token), or protocol when there is no access_token, expires_in is missing, not a number
-// or not in the future of now_s ("a token that had expired when it came").
+// Throws Error: failure_of(reply, token), or protocol when there is no access_token, expires_in is missing,
+// not a number or not in the future of now_s ("a token that had expired when it came").
 TokenFields read_token(const HttpReply &reply, int64_t now_s);
 
 struct DeviceCode {
@@ -54,8 +55,8 @@ DeviceCode read_device_code(const HttpReply &reply);
 // S256 or plain (RFC 7636 section 4.2).
 std::string pkce_challenge(std::string_view verifier, bool plain);
 // The authorize URL (normal and workspace form). challenge "" = none.
-std::string authorize_url(const GrantSettings &settings, std::string_view redirect_uri, std::string_view state,
-                          std::string_view challenge);
+std::string authorize_url(const GrantSettings &settings, std::string_view redirect_uri,
+                          std::string_view state, std::string_view challenge);
 
 // What came back with the browser.
 struct Redirect {

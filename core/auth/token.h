@@ -1,6 +1,8 @@
-// A token: immutable, counted, wiped when its last holder goes. And the cell in which a credential keeps the current one.
-// Says nothing about how a token is obtained.
+// A token: immutable, counted, wiped when its last holder goes. And the cell in which a credential keeps the
+// current one. Says nothing about how a token is obtained.
 #pragma once
+
+#include "base/secret.h"
 
 #include <atomic>
 #include <cstdint>
@@ -9,8 +11,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-
-#include "base/secret.h"
 
 namespace coze::core {
 
@@ -22,13 +22,20 @@ struct TokenFields {
 };
 
 class TokenRef;
+class TokenCell;
 
-// Holders count on one of several counters, by thread, so that threads on different cores do not fight for a cache line.
+// Throws Error(invalid_argument) unless text can be what follows "Bearer " in a header: printable ASCII
+// without spaces. The message names `what` and the fault ("has a line break at its end"), and never shows the
+// text.
+void check_credential_text(std::string_view text, std::string_view what);
+
+// Holders count on one of several counters, by thread, so that threads on different cores do not fight for a
+// cache line.
 class Token {
  public:
   static TokenRef make(TokenFields fields);
-  // {"access_token", "refresh_token", "expires_in" (absolute, as Coze sends it), "token_type"}: what a token answer holds.
-  // Throws Error(invalid_argument) that names the key.
+  // {"access_token", "refresh_token", "expires_in" (absolute, as Coze sends it), "token_type"}: what a token
+  // answer holds. Throws Error(invalid_argument) that names the key.
   static TokenRef from_json(std::string_view text);
 
   std::string_view access() const { return fields_.access.reveal(); }
@@ -41,10 +48,32 @@ class Token {
 
  private:
   friend class TokenCell;
+  struct Slots;  // shared by a cell and its tokens; a slot is free again when its token is gone
+  struct alignas(64) Releases {  // one cache line for the threads that share it
+    std::atomic<int64_t> count{0};
+  };
+
   explicit Token(TokenFields fields);
   ~Token();
+  void enliven(std::unique_ptr<Releases[]> releases, uint32_t mask, std::shared_ptr<Slots> slots,
+               uint32_t slot);
+  void settle(int64_t given) const;
+
   TokenFields fields_;
-  // implementation detail
+  mutable std::once_flag json_once_;
+  mutable Secret json_;
+
+  // A token in a cell is live: handles are counted by the cell as it gives them out, releases here, by
+  // thread; the sum is made when the cell lets go of it (settle). From then on, and for a token that never
+  // was in a cell, holders_ is the number of holders.
+  mutable std::unique_ptr<Releases[]> releases_;
+  uint32_t releases_mask_ = 0;
+  std::shared_ptr<Slots> slots_;
+  uint32_t slot_ = 0;
+  // Until when, and at which distance of the wall clock from the monotonic one, the cell gives it out
+  // unasked.
+  mutable std::atomic<int64_t> until_mono_ms_{0}, wall_ahead_ms_{0};
+  alignas(64) mutable std::atomic<int64_t> holders_;
 };
 
 class TokenRef {

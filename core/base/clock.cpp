@@ -25,6 +25,13 @@ class SystemClock final : public Clock {
     return read_ms(CLOCK_MONOTONIC);  // counts suspended time on macOS, which has no BOOTTIME
 #endif
   }
+  CoarseTime coarse() const override {
+#if defined(CLOCK_MONOTONIC_COARSE) && defined(CLOCK_REALTIME_COARSE)
+    return {read_ms(CLOCK_MONOTONIC_COARSE), read_ms(CLOCK_REALTIME_COARSE)};  // a third of the cost of the precise ones
+#else
+    return {boot_ms(), wall_ms()};
+#endif
+  }
 };
 
 }  // namespace

@@ -1,0 +1,251 @@
+// Token requests and answers as Coze speaks them: JSON bodies, secrets in Authorization, expires_in as a
+// point in time. When to ask, and what to do with a refusal, is the credential's and the flow's part.
+#include "auth/grant.h"
+
+#include "auth/token.h"
+#include "base/text.h"
+#include "base/url.h"
+#include "json/reader.h"
+#include "json/writer.h"
+#include "net/reply.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace coze::core {
+namespace {
+
+constexpr char kTokenPath[] = "/api/permission/oauth2/token";
+constexpr char kDevicePath[] = "/device/code";
+constexpr char kOAuthPath[] = "/api/permission/oauth2";
+constexpr char kJwtGrant[] = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+constexpr char kDeviceGrant[] = "urn:ietf:params:oauth:grant-type:device_code";
+// How long an assertion is good for: one request, and the clocks of two machines.
+constexpr int64_t kAssertionSeconds = 600;
+// A server that takes iat by the letter refuses one from a clock that is a moment ahead of its own.
+constexpr int64_t kBackdatedSeconds = 5;
+constexpr int64_t kLatestExpiry = 253'402'300'799;  // the year 9999; more is milliseconds, or nonsense
+
+HttpRequest post(const GrantSettings &settings, const std::string &path, JsonWriter &body) {
+  HttpRequest request;
+  request.method = "POST";
+  request.url = settings.api_base + path;
+  request.body = std::make_shared<const Body>(body.take());
+  request.content_type = "application/json";
+  request.connect_timeout_ms = settings.connect_timeout_ms;
+  request.total_timeout_ms = settings.token_timeout_ms;
+  request.max_body_bytes = 1u << 20;
+  return request;
+}
+
+// Only the web grant has a secret; the public ones send no Authorization header at all.
+HttpRequest token_request(const GrantSettings &settings, JsonWriter &body) {
+  HttpRequest request = post(settings, kTokenPath, body);
+  if (settings.grant == Grant::web) request.bearer = settings.client_secret;
+  return request;
+}
+
+std::string jwt_path(const GrantSettings &settings) {
+  if (!settings.account_id.empty()) {
+    return std::string(kOAuthPath) + "/account/" + percent_encode(settings.account_id) + "/token";
+  }
+  if (!settings.enterprise_id.empty()) {
+    return std::string(kOAuthPath) + "/enterprise_id/" + percent_encode(settings.enterprise_id) + "/token";
+  }
+  return kTokenPath;
+}
+
+std::string workspace_prefix(const GrantSettings &settings) {
+  if (settings.workspace_id.empty()) return kOAuthPath;
+  return std::string(kOAuthPath) + "/workspace_id/" + percent_encode(settings.workspace_id);
+}
+
+// Form encoding, as every SDK of the platform writes it. A literal "%20" cannot occur: "%" itself is escaped.
+std::string form_encoded(const QueryPairs &pairs) {
+  std::string text = query_string(pairs);
+  for (size_t at = text.find("%20"); at != std::string::npos; at = text.find("%20", at))
+    text.replace(at, 3, "+");
+  return text;
+}
+
+Error broken(const HttpReply &reply, const std::string &fault) {
+  Error error(Status::protocol, "the server's answer to a token request " + fault);
+  error.http_status = reply.status;
+  error.log_id = log_id_of(reply);
+  return error;
+}
+
+std::string member(const Json &json, const std::string &parent, const char *name) {
+  return json.string(parent + "/" + name).value_or("");
+}
+
+// Decimal digits of a JSON integer, or of a string that holds one.
+std::optional<int64_t> whole_number(const Json &json, const std::string &pointer) {
+  const JsonType type = json.type(pointer);
+  if (type != JsonType::number && type != JsonType::string) return std::nullopt;
+  return json.integer(pointer);
+}
+
+// What will stand in a header later must not bring a line break with it.
+bool fits_in_header(std::string_view text) {
+  for (const char c : text) {
+    if (c <= 0x20 || c >= 0x7F) return false;
+  }
+  return !text.empty();
+}
+
+bool printable(std::string_view text) {
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) return false;
+  }
+  return is_utf8(text);
+}
+
+// The object itself, or the one inside `data`: both have been seen.
+std::string parent_of(const Json &json, const char *name) {
+  const bool wrapped = json.type(std::string("/") + name) == JsonType::missing &&
+                       json.type(std::string("/data/") + name) != JsonType::missing;
+  return wrapped ? "/data" : "";
+}
+
+Json parse_answer(const HttpReply &reply) {
+  if (auto failure = failure_of(reply, Expect::token)) throw std::move(*failure);
+  auto json = Json::try_parse(reply.body);
+  if (!json) throw broken(reply, "is not JSON");
+  return std::move(*json);
+}
+
+}  // namespace
+
+HttpRequest code_exchange_request(const GrantSettings &settings, std::string_view code,
+                                  std::string_view redirect_uri, std::string_view verifier) {
+  JsonWriter body;
+  body.begin_object().member("grant_type", "authorization_code").member("client_id", settings.client_id);
+  body.member("redirect_uri", redirect_uri).member("code", code);
+  if (!verifier.empty()) body.member("code_verifier", verifier);
+  body.end_object();
+  return token_request(settings, body);
+}
+
+HttpRequest refresh_request(const GrantSettings &settings, std::string_view refresh_token) {
+  JsonWriter body;
+  body.begin_object().member("grant_type", "refresh_token").member("client_id", settings.client_id);
+  body.member("refresh_token", refresh_token).end_object();
+  return token_request(settings, body);
+}
+
+HttpRequest device_code_request(const GrantSettings &settings) {
+  JsonWriter body;
+  body.begin_object().member("client_id", settings.client_id).end_object();
+  HttpRequest request = post(settings, workspace_prefix(settings) + kDevicePath, body);
+  request.repeatable = true;  // a second pair of codes harms nobody
+  return request;
+}
+
+HttpRequest device_poll_request(const GrantSettings &settings, std::string_view device_code) {
+  JsonWriter body;
+  body.begin_object().member("grant_type", kDeviceGrant).member("client_id", settings.client_id);
+  body.member("device_code", device_code).end_object();
+  return token_request(settings, body);
+}
+
+HttpRequest jwt_request(const GrantSettings &settings, int64_t now_s, const Random &random) {
+  JsonWriter body;
+  body.begin_object().member("grant_type", kJwtGrant).member("duration_seconds", settings.jwt_ttl_s);
+  if (!settings.scope.empty()) body.key("scope").raw(settings.scope);
+  body.end_object();
+  HttpRequest request = post(settings, jwt_path(settings), body);
+  std::string assertion = jwt_assertion(settings, now_s, random.base64url(48));
+  request.bearer = Secret(assertion);
+  wipe(assertion);
+  return request;
+}
+
+std::string jwt_assertion(const GrantSettings &settings, int64_t now_s, std::string_view jti) {
+  JsonWriter header, claims;
+  header.begin_object()
+      .member("alg", "RS256")
+      .member("typ", "JWT")
+      .member("kid", settings.key_id)
+      .end_object();
+  const auto url = Url::parse(settings.api_base);
+  claims.begin_object().member("iss", settings.client_id).member("aud", url ? url->authority() : "");
+  claims.member("iat", now_s - kBackdatedSeconds).member("exp", now_s + kAssertionSeconds).member("jti", jti);
+  if (!settings.session_name.empty()) claims.member("session_name", settings.session_name);
+  if (!settings.session_context.empty()) claims.key("session_context").raw(settings.session_context);
+  claims.end_object();
+  const std::string signed_part = base64url(header.text()) + "." + base64url(claims.text());
+  return signed_part + "." + base64url(settings.key->sign_rs256(signed_part));
+}
+
+TokenFields read_token(const HttpReply &reply, int64_t now_s) {
+  const Json json = parse_answer(reply);
+  const std::string parent = parent_of(json, "access_token");
+  std::string access = member(json, parent, "access_token");
+  std::string refresh = member(json, parent, "refresh_token");
+  TokenFields fields;
+  fields.access = Secret(access);
+  fields.refresh = Secret(refresh);
+  wipe(access);
+  wipe(refresh);
+  fields.log_id = log_id_of(reply);
+  if (fields.access.empty()) throw broken(reply, "has no access_token");
+  if (!fits_in_header(fields.access.reveal()))
+    throw broken(reply, "has an access_token that cannot stand in a header");
+  const auto expiry = whole_number(json, parent + "/expires_in");
+  if (!expiry) throw broken(reply, "has no expires_in that is a number");
+  if (*expiry > kLatestExpiry) throw broken(reply, "has an expires_in beyond the year 9999");
+  if (*expiry <= now_s) {
+    throw broken(reply, "brought a token that had expired when it came: expires_in is " +
+                            std::to_string(*expiry) + ", the server's time " + std::to_string(now_s));
+  }
+  fields.expires_at = *expiry;
+  return fields;
+}
+
+DeviceCode read_device_code(const HttpReply &reply) {
+  const Json json = parse_answer(reply);
+  const std::string parent = parent_of(json, "device_code");
+  DeviceCode code;
+  std::string device_code = member(json, parent, "device_code");
+  code.device_code = Secret(device_code);
+  wipe(device_code);
+  code.user_code = member(json, parent, "user_code");
+  if (code.user_code.empty()) code.user_code = json.number(parent + "/user_code").value_or("");
+  code.verification_uri = member(json, parent, "verification_uri");
+  code.expires_in_s = whole_number(json, parent + "/expires_in").value_or(code.expires_in_s);
+  code.interval_s = whole_number(json, parent + "/interval").value_or(code.interval_s);
+  if (code.device_code.empty()) throw broken(reply, "has no device_code");
+  if (code.user_code.empty()) throw broken(reply, "has no user_code");
+  if (!printable(code.user_code)) throw broken(reply, "has a user_code with control characters");
+  // A program may hand this to the system's "open": anything but a web page must not get that far.
+  const auto page = Url::parse(code.verification_uri);
+  if (!page || (page->scheme != "https" && page->scheme != "http")) {
+    throw broken(reply, "has no verification_uri that is a web address");
+  }
+  if (code.expires_in_s < 1) throw broken(reply, "brought a device code that had expired when it came");
+  code.interval_s = std::clamp<int64_t>(code.interval_s, 1, 3'600);
+  code.expires_in_s = std::min<int64_t>(code.expires_in_s, 86'400 * 365);
+  return code;
+}
+
+std::string pkce_challenge(std::string_view verifier, bool plain) {
+  if (plain) return std::string(verifier);
+  const auto digest = sha256(verifier);
+  return base64url(digest.data(), digest.size());
+}
+
+std::string authorize_url(const GrantSettings &settings, std::string_view redirect_uri,
+                          std::string_view state, std::string_view challenge) {
+  QueryPairs query = {{"response_type", "code"},
+                      {"client_id", settings.client_id},
+                      {"redirect_uri", std::string(redirect_uri)},
+                      {"state", std::string(state)}};
+  if (!challenge.empty()) {
+    query.emplace_back("code_challenge", challenge);
+    query.emplace_back("code_challenge_method", settings.pkce_plain ? "plain" : "S256");
+  }
+  return settings.www_base + workspace_prefix(settings) + "/authorize?" + form_encoded(query);
+}
+
+}  // namespace coze::core
