@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import uuid
+import weakref
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
@@ -32,10 +33,10 @@ CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 class Running:
     """An emulator in a thread with an event loop of its own."""
 
-    def __init__(self, **options):
+    def __init__(self, control=True, **options):
         from coze.emulator import Emulator
 
-        self.emulator = Emulator(control=True, **options)
+        self.emulator = Emulator(control=control, **options)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -59,6 +60,7 @@ class Coze:
         self.ready = ready
         self.base = ready["base_url"]
         self.http = httpx.Client(base_url=self.base, timeout=20, trust_env=False)
+        weakref.finalize(self, self.http.close)
         with open(ready["jwt"]["private_key_file"], encoding="ascii") as file:
             self.private_key = file.read()
 

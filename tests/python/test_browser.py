@@ -20,8 +20,11 @@ WAIT_SECONDS = 20
 
 @pytest.fixture(scope="module", params=["javascript", "no javascript"])
 def browser(request, tmp_path_factory):
+    chromium, driver_path = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chromium or not driver_path:
+        pytest.fail("needs chromium and chromedriver (Debian: chromium, chromium-driver); or run -m 'not browser'")
     options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium") or ""
+    options.binary_location = chromium
     profile = tmp_path_factory.mktemp("profile")
     for argument in (
         "--headless",
@@ -41,7 +44,7 @@ def browser(request, tmp_path_factory):
         options.add_argument(argument)
     if request.param == "no javascript":
         options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
-    service = webdriver.ChromeService(shutil.which("chromedriver") or "chromedriver")
+    service = webdriver.ChromeService(driver_path)
     driver = webdriver.Chrome(options=options, service=service)
     driver.set_page_load_timeout(60)
     driver.get("data:text/html,<title>off</title><script>document.title='on'</script>")

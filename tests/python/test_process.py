@@ -33,8 +33,8 @@ def start(emulator_environment, tmp_path):
     start_one.log = lambda: (started[-1][1].seek(0), started[-1][1].read().decode())[1]
     yield start_one
     for process, log in started:
-        process.kill()
-        process.wait()
+        process.terminate()
+        process.wait(10)
         process.stdout.close()
         log.close()
 

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import errno
 import json
+import os
 import signal
 import sys
 from typing import Any, Dict, List, Optional
@@ -100,4 +101,8 @@ async def _run(emulator: Any, config: Dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Everything is put away by now; taking the interpreter apart would be most of the time that ending takes.
+    os._exit(code)

@@ -5,12 +5,14 @@ With a seed the same names and secrets come out each time; the RSA key is always
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import secrets
 import tempfile
+import weakref
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -60,16 +62,18 @@ class Credentials:
     apps: Dict[str, App]
     public_key_id: str
     private_key_file: str
-    owns_key_file: bool
+    # Removes the key file if it was made here; runs by itself when nobody holds the credentials any more.
+    remove_key_file: Optional[Callable[[], object]] = None
 
     def forget(self) -> None:
         """Removes the private key file if this emulator made it."""
-        if self.owns_key_file:
-            self.owns_key_file = False
-            try:
-                os.unlink(self.private_key_file)
-            except OSError:
-                pass
+        if self.remove_key_file is not None:
+            self.remove_key_file()
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)
 
 
 _DEFAULT_REDIRECTS = {
@@ -86,9 +90,8 @@ def make_credentials(seed: Optional[int], given: Dict[str, Any]) -> Credentials:
     made["jwt"] = maker.number(12)
     pat, sat = "pat_" + maker.text(64), "sat_" + maker.text(64)
     secret, key_id = maker.text(48), maker.text(43)
-    key_file, owns = jwt.get("private_key_file"), False
-    if key_file is None:
-        key_file, owns = _write_new_key(), True
+    given_key_file = jwt.get("private_key_file")
+    key_file = _write_new_key() if given_key_file is None else given_key_file
     key_id = jwt.get("public_key_id", key_id)
 
     def app(kind: str, options: Dict[str, Any], name: str) -> App:
@@ -107,14 +110,16 @@ def make_credentials(seed: Optional[int], given: Dict[str, Any]) -> Credentials:
     ]
     apps[0].client_secret = web.get("client_secret", secret)
     apps[3].public_keys[key_id] = _read_public_key(key_file)
-    return Credentials(
+    credentials = Credentials(
         pat=given.get("pat", pat),
         sat=given.get("sat", sat),
         apps={one.client_id: one for one in apps},
         public_key_id=key_id,
         private_key_file=key_file,
-        owns_key_file=owns,
     )
+    if given_key_file is None:
+        credentials.remove_key_file = weakref.finalize(credentials, _unlink, key_file)
+    return credentials
 
 
 def _write_new_key() -> str:

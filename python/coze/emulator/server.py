@@ -62,6 +62,7 @@ class Emulator:
         self.connections = 0
         self._log_ids = Maker()
         self._open: Set[_Connection] = set()
+        self._handlers: Set[asyncio.Task[Any]] = set()
         self._server: Optional[_Server] = None
         self._listener: Optional[asyncio.AbstractServer] = None
         self.base_url = self.www_url = ""
@@ -96,6 +97,11 @@ class Emulator:
         for connection in list(self._open):
             if connection.transport is not None:
                 connection.transport.abort()
+        # A handler may outlive its connection: nobody told a paced stream that its reader has left.
+        handlers = list(self._handlers)
+        for handler in handlers:
+            handler.cancel()
+        await asyncio.gather(*handlers, return_exceptions=True)
         if self._server is not None:
             await self._server.shutdown(0.01)
         self.credentials.forget()
@@ -148,6 +154,10 @@ class Emulator:
         assert isinstance(connection, _Connection)
         call = Call(self, request, connection.next_exchange(), self.new_log_id())
         started = asyncio.get_running_loop().time()
+        task = asyncio.current_task()
+        if task is not None:
+            self._handlers.add(task)
+            task.add_done_callback(self._handlers.discard)
         try:
             return await self._answer(call)
         finally:
