@@ -1,6 +1,7 @@
 // One API call from start to end: the machine. It decides; it does not wait, send or lock.
 #include "api/call.h"
 
+#include "net/output_file.h"
 #include "net/reply.h"
 
 #include <algorithm>
@@ -68,6 +69,17 @@ Call::Next Call::on_failure(Error failure, const Outcome &outcome) {
 }
 
 Call::Next Call::succeed(HttpReply reply) {
+  // JSON was kept back until it was known to be no refusal.
+  if (!http_.output_file.empty() && !reply.body.empty()) {
+    try {
+      OutputFile file(http_.output_file);
+      file.write(reply.body);
+      file.commit();
+      reply.body.clear();
+    } catch (Error &failure) {
+      return fail(std::move(failure));
+    }
+  }
   std::string log_id = log_id_of(reply);
   response = std::make_shared<Response>(Response{std::move(reply), std::move(log_id)});
   return Next::done;

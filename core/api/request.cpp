@@ -3,13 +3,10 @@
 
 #include "base/text.h"
 #include "json/reader.h"
+#include "net/upload.h"
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
 
 namespace coze::core {
 
@@ -48,7 +45,7 @@ void check_path(std::string_view path) {
         "coze_request_set_query, which escapes them");
 }
 
-std::string file_name_of(std::string_view path) { return std::filesystem::path(path).filename().string(); }
+std::string file_name_of(std::string_view path) { return std::string(path.substr(path.rfind('/') + 1)); }
 
 }  // namespace
 
@@ -122,11 +119,7 @@ void ApiRequest::add_field(std::string_view name, std::string_view value) {
 
 void ApiRequest::add_file(std::string_view name, std::string_view path) {
   std::string file(path);
-  std::error_code failure;
-  if (std::filesystem::is_directory(file, failure))
-    throw Error(Status::io, file + " is a folder, not a file");
-  if (!std::ifstream(file, std::ios::binary))
-    throw Error(Status::io, "cannot read " + file + ": " + strerror(errno));
+  Upload::check(file);
   add_part({.name = std::string(name), .file_name = file_name_of(path), .path = std::move(file)});
 }
 

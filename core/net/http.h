@@ -42,7 +42,8 @@ struct HttpRequest {
   std::shared_ptr<const Body> body;  // nullptr = none
   std::string content_type;          // of `body`
   std::vector<Part> parts;           // multipart/form-data when not empty
-  std::string output_file;           // a 2xx body goes here, and appears only when complete
+  // A 2xx body goes here and appears only when complete; JSON and HTML, which may be a refusal, are collected.
+  std::string output_file;
   // May be sent again by libcurl on a reused connection that turned out to be dead. Everything else is sent once.
   bool repeatable = false;
   // A 2xx answer of type text/event-stream is handed over as it arrives; any other answer is collected.

@@ -12,6 +12,7 @@ namespace coze::core {
 namespace {
 
 constexpr size_t max_head_bytes = 1 << 20;
+constexpr size_t usual_headers = 16;
 constexpr uint64_t max_reserve = 1 << 20;  // what a Content-Length alone may make us allocate
 
 bool is_https(const std::string &url) {
@@ -45,6 +46,17 @@ void append_line(std::string &text, std::string_view name, std::string_view valu
     text += value;
   }
   text += '\0';
+}
+
+// A refusal can come with HTTP 200: what might hold one is judged first, and never lands in the file unread.
+bool may_say_no(std::string_view content_type) {
+  const std::string_view type = trim(content_type.substr(0, content_type.find(';')));
+  for (const std::string_view ending : {"/json", "+json", "/html"}) {
+    if (type.size() >= ending.size() &&
+        equals_ignoring_case(type.substr(type.size() - ending.size()), ending))
+      return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -209,6 +221,7 @@ bool Transfer::on_header(std::string_view line) try {
   } else if (folded && !reply_.headers.empty()) {
     reply_.headers.back().second.append(" ").append(content);
   } else if (const size_t colon = content.find(':'); colon != std::string_view::npos) {
+    if (reply_.headers.empty()) reply_.headers.reserve(usual_headers);
     std::string name(trim(content.substr(0, colon)));
     for (char &c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
     reply_.headers.emplace_back(std::move(name), trim(content.substr(colon + 1)));
@@ -226,7 +239,7 @@ void Transfer::head_arrived() {
   if (request_.stream && is_event_stream(reply_.header("content-type"))) {
     mode_ = Mode::stream;
     sink_->head_came();
-  } else if (output_) {
+  } else if (output_ && !may_say_no(reply_.header("content-type"))) {
     mode_ = Mode::file;
   }
 }

@@ -142,6 +142,8 @@ class Upload::Reader {
   std::string problem_;
 };
 
+void Upload::check(const std::string &path) { Reader({.name = "file", .path = path}, false); }
+
 Upload::Upload() = default;
 
 Upload::~Upload() { curl_mime_free(mime_); }

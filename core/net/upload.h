@@ -26,6 +26,8 @@ class Upload {
   // it.
   void join(CURL *handle, const std::vector<Part> &parts, bool repeatable);
   void leave(CURL *handle);
+  // Throws Error(io) that says why when that file could not be a part.
+  static void check(const std::string &path);
   // Why reading stopped, when it did.
   std::optional<Error> problem() const;
 
