@@ -207,6 +207,7 @@ TEST(EngineLoopStream, ASourceMayGoInsideItsCallbacks) {
       stream_of(server.url()), [&](OpenOutcome outcome) { kept = std::move(outcome.opened->source); },
       [&] { kept.reset(); });
   ASSERT_TRUE(left.wait_for(2));
+  engine->close();  // after this the callbacks are over for good
 }
 
 }  // namespace
