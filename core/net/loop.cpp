@@ -106,7 +106,8 @@ Loop::Ticket Loop::start_stream(HttpRequest request, StreamDone done, std::funct
 
 Loop::Ticket Loop::after(int64_t ms, std::function<void(bool)> run) {
   const Ticket ticket = ++last_ticket_;
-  const int64_t at = Clock::system().boot_ms() + std::clamp<int64_t>(ms, 0, INT64_MAX / 4);
+  // The clock shows whole milliseconds: one more, so that it is never too early.
+  const int64_t at = Clock::system().boot_ms() + (ms > 0 ? std::min(ms, INT64_MAX / 4) + 1 : 0);
   if (!send({Command::Kind::timer, ticket, nullptr, {}, std::move(run), at})) throw closed_error();
   return ticket;
 }

@@ -38,13 +38,18 @@ bool LoopStreamState::paused() const {
   return is_paused;
 }
 
+bool LoopStreamState::has_ended() const {
+  std::lock_guard lock(mutex);
+  return ended;
+}
+
 LoopStream::LoopStream(std::shared_ptr<Loop> loop, Engine::Ticket ticket,
                        std::shared_ptr<LoopStreamState> state)
     : links_(new Links{std::move(loop), std::move(state)}), ticket_(ticket) {}
 
 LoopStream::~LoopStream() {
   if (links_->loop->settings().forked()) return;
-  links_->loop->cancel(ticket_);
+  if (!links_->state->has_ended()) links_->loop->cancel(ticket_);
   delete links_;
 }
 

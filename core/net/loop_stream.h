@@ -21,6 +21,7 @@ struct LoopStreamState {
   bool take(std::string_view bytes, bool &was_empty);
   bool end(std::optional<Error> error);
   bool paused() const;
+  bool has_ended() const;
 
   mutable std::mutex mutex;
   std::condition_variable changed;

@@ -117,18 +117,23 @@ TEST_P(EngineStream, ReadDoesNotWaitLongerThanAsked) {
 }
 
 // 64 MB offered at once: the sender is stopped while nobody reads, and every byte arrives when somebody does.
-TEST_P(EngineStream, UnreadBytesStopTheSender) {
+void expect_back_pressure(LaneKind lane, const Certificate *certificate) {
   constexpr size_t total = 64u << 20, piece = 64u << 10;
   std::atomic<size_t> sent{0};
-  PeerServer server([&](Peer &peer) {
-    peer.read_request();
-    peer.begin_stream();
-    for (size_t i = 0; i < total / piece; ++i) {
-      if (!peer.chunk(std::string(piece, static_cast<char>('a' + i % 26)))) return;
-      sent += piece;
-    }
-    peer.end_stream();
-  });
+  PeerServer server(
+      [&](Peer &peer) {
+        peer.read_request();
+        peer.begin_stream();
+        for (size_t i = 0; i < total / piece; ++i) {
+          if (!peer.chunk(std::string(piece, static_cast<char>('a' + i % 26)))) return;
+          sent += piece;
+        }
+        peer.end_stream();
+      },
+      certificate);
+  auto engine = Engine::create(certificate ? options_with({{Option::ca_pem, certificate->ca_pem.c_str()}})
+                                           : options_with({}));
+  Through through(*engine, lane);
   HttpRequest request = stream_of(server.url());
   request.idle_timeout_ms = 150;  // shorter than the pause: it does not count
   OpenedStream stream = through.open(request);
@@ -154,6 +159,13 @@ TEST_P(EngineStream, UnreadBytesStopTheSender) {
   size_t wrong = 0;
   for (size_t i = 0; i < total; ++i) wrong += bytes[i] != static_cast<char>('a' + i / piece % 26);
   EXPECT_EQ(wrong, 0u);
+}
+
+TEST_P(EngineStream, UnreadBytesStopTheSender) { expect_back_pressure(GetParam(), nullptr); }
+
+TEST_P(EngineStream, UnreadBytesStopTheSenderOverTls) {
+  const Certificate certificate = Certificate::make({});
+  expect_back_pressure(GetParam(), &certificate);
 }
 
 TEST(EngineLoopStream, SaysReadableOnceForEachTimeThereWasNothing) {
