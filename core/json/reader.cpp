@@ -3,6 +3,7 @@
 #include "json/reader.h"
 
 #include "base/error.h"
+#include "base/secret.h"
 #include "base/text.h"
 
 #include <simdjson.h>
@@ -78,6 +79,15 @@ std::optional<uint32_t> array_index(std::string_view token) {
 }
 
 struct Table {
+  Table() = default;
+  Table(const Table &) = delete;
+  Table &operator=(const Table &) = delete;
+  // An answer may carry tokens.
+  ~Table() {
+    wipe(text.get(), size);
+    wipe(decoded);
+  }
+
   // "[" + the text + "]" + padding. In brackets every text is an array of one element: a scalar needs no
   // rules of its own, what follows the value is found like any superfluous element, and the last token closes
   // something, so simdjson cannot run over the end.
@@ -152,10 +162,24 @@ class Walk {
   std::string fault;
 
  private:
-  bool value(ondemand::value value);
-  bool array(ondemand::value value, uint32_t self);
-  bool object(ondemand::value value, uint32_t self);
-  bool string(ondemand::value value, uint32_t self, std::string_view token);
+  // A container whose end has not come yet. The levels are a list of ours, not a recursion: 512 stack frames
+  // are too much for a coroutine or a thread with a small stack.
+  struct Level {
+    uint32_t self = 0;
+    bool object = false;
+    ondemand::array_iterator elements;
+    ondemand::object_iterator members;
+    bool open() const {
+      return object ? members != ondemand::object_iterator() : elements != ondemand::array_iterator();
+    }
+    void step() { object ? static_cast<void>(++members) : static_cast<void>(++elements); }
+  };
+
+  bool levels();
+  bool next();
+  bool value(ondemand::value &value);
+  bool enter(ondemand::value &value, uint32_t self, bool object);
+  bool string(ondemand::value &value, uint32_t self, std::string_view token);
   bool name(ondemand::field &field);
   bool scalar(uint32_t self, std::string_view token);
   bool decoded(uint32_t self, std::string_view text);
@@ -164,18 +188,19 @@ class Walk {
   uint32_t offset(const char *at) const { return static_cast<uint32_t>(at - table_.text.get()); }
   bool refuse(const char *why, const char *at = nullptr);
   bool refuse(simdjson::error_code error);
+  bool refuse_here(const char *why);
   uint32_t add(JsonType type, const char *begin) {
-    Node node;
+    // Filled in place: to copy fields that were just written one by one stalls the processor.
+    Node &node = table_.nodes.emplace_back();
     node.type = type;
     node.begin = offset(begin);
-    table_.nodes.push_back(node);
     return static_cast<uint32_t>(table_.nodes.size() - 1);
   }
 
   Table &table_;
   ondemand::parser parser_;
   ondemand::document document_;
-  uint32_t depth_ = 0;
+  std::vector<Level> levels_;
 };
 
 bool Walk::refuse(const char *why, const char *at) {
@@ -200,14 +225,19 @@ bool Walk::refuse(simdjson::error_code error) {
     default:
       break;
   }
+  return refuse_here(error == simdjson::STRING_ERROR ? "a string has a bad escape before"
+                                                     : "unexpected character");
+}
+
+bool Walk::refuse_here(const char *why) {
   const char *at = nullptr;
   if (document_.current_location().get(at) != simdjson::SUCCESS) return refuse("it ends too early");
-  return refuse(error == simdjson::STRING_ERROR ? "a string has a bad escape before" : "unexpected character",
-                at);
+  // Our own closing bracket is the end of the text.
+  return offset(at) + 1 >= table_.size ? refuse("it ends too early") : refuse(why, at);
 }
 
 bool Walk::run() {
-  // simdjson's own limit counts the root and our brackets too; ours is checked in value().
+  // simdjson's own limit counts the root and our brackets too; ours is checked in enter().
   simdjson::error_code error = parser_.allocate(table_.size, deepest + 8);
   if (!error) {
     error = parser_.iterate(table_.text.get(), table_.size, table_.size + simdjson::SIMDJSON_PADDING)
@@ -215,59 +245,79 @@ bool Walk::run() {
   }
   ondemand::array brackets;
   if (!error) error = document_.get_array().get(brackets);
+  levels_.reserve(16);
+  Level &level = levels_.emplace_back();
+  if (!error) error = brackets.begin().get(level.elements);
   if (error) return refuse(error);
-  for (auto element : brackets) {
-    ondemand::value content;
-    if (error = element.get(content); error) return refuse(error);
-    if (!table_.nodes.empty()) return refuse("something follows the value", content.raw_json_token().data());
-    if (!value(content)) return false;
-  }
-  if (table_.nodes.empty()) return refuse("it is empty");
+  if (!level.open()) return refuse("it is empty");
+  if (!levels()) return false;
   // Nothing may be left behind our closing bracket.
   if (document_.current_location().error() != simdjson::OUT_OF_BOUNDS)
     return refuse("there is a bracket too many");
   return true;
 }
 
-bool Walk::value(ondemand::value value) {
+bool Walk::levels() {
+  for (;;) {
+    if (levels_.back().open()) {
+      const size_t before = levels_.size();
+      if (!next()) return false;
+      if (levels_.size() == before) levels_.back().step();
+      continue;
+    }
+    const uint32_t self = levels_.back().self;
+    levels_.pop_back();
+    if (levels_.empty()) return true;
+    if (!close(self)) return false;
+    levels_.back().step();
+  }
+}
+
+// The next element or member of the innermost container.
+bool Walk::next() {
+  Level &level = levels_.back();
+  if (levels_.size() == 1 && !table_.nodes.empty()) return refuse_here("something follows the value");
+  if (levels_.size() > 1) ++table_.nodes[level.self].size;
+  if (level.object) {
+    ondemand::field field;
+    if (const auto error = (*level.members).get(field)) return refuse(error);
+    return name(field) && value(field.value());
+  }
+  ondemand::value content;
+  if (const auto error = (*level.elements).get(content)) return refuse(error);
+  return value(content);
+}
+
+bool Walk::value(ondemand::value &value) {
   std::string_view token = value.raw_json_token();  // up to the next token, so white space may hang on
   while (!token.empty() && is_space(token.back())) token.remove_suffix(1);
   const char first = token.empty() ? '\0' : token[0];
-  const bool container = first == '{' || first == '[';
-  const JsonType type = first == '{' ? JsonType::object : first == '[' ? JsonType::array : JsonType::string;
-  const uint32_t self = add(type, token.data());
-  if (!container) return first == '"' ? string(value, self, token) : scalar(self, token);
-  if (++depth_ > deepest) return refuse("it is nested more than 512 levels deep", token.data());
-  if (!(first == '{' ? object(value, self) : array(value, self))) return false;
-  --depth_;
-  return close(self);
+  switch (first) {
+    case '{':
+      return enter(value, add(JsonType::object, token.data()), true);
+    case '[':
+      return enter(value, add(JsonType::array, token.data()), false);
+    case '"':
+      return string(value, add(JsonType::string, token.data()), token);
+    default:
+      return scalar(add(JsonType::missing, token.data()), token);
+  }
 }
 
-bool Walk::array(ondemand::value value, uint32_t self) {
-  ondemand::array elements;
-  if (const auto error = value.get_array().get(elements)) return refuse(error);
-  uint32_t count = 0;
-  for (auto element : elements) {
-    ondemand::value content;
-    if (const auto error = element.get(content)) return refuse(error);
-    if (!this->value(content)) return false;
-    ++count;
+bool Walk::enter(ondemand::value &value, uint32_t self, bool object) {
+  if (levels_.size() > deepest) return refuse_here("it is nested more than 512 levels deep");
+  Level &level = levels_.emplace_back();
+  level.self = self;
+  level.object = object;
+  if (object) {
+    ondemand::object members;
+    if (const auto error = value.get_object().get(members)) return refuse(error);
+    if (const auto error = members.begin().get(level.members)) return refuse(error);
+  } else {
+    ondemand::array elements;
+    if (const auto error = value.get_array().get(elements)) return refuse(error);
+    if (const auto error = elements.begin().get(level.elements)) return refuse(error);
   }
-  table_.nodes[self].size = count;
-  return true;
-}
-
-bool Walk::object(ondemand::value value, uint32_t self) {
-  ondemand::object members;
-  if (const auto error = value.get_object().get(members)) return refuse(error);
-  uint32_t count = 0;
-  for (auto member : members) {
-    ondemand::field field;
-    if (const auto error = std::move(member).get(field)) return refuse(error);
-    if (!name(field) || !this->value(field.value())) return false;
-    ++count;
-  }
-  table_.nodes[self].size = count;
   return true;
 }
 
@@ -301,7 +351,7 @@ bool Walk::name(ondemand::field &field) {
   return decoded(self, text);
 }
 
-bool Walk::string(ondemand::value value, uint32_t self, std::string_view token) {
+bool Walk::string(ondemand::value &value, uint32_t self, std::string_view token) {
   Node &node = table_.nodes[self];
   if (token.size() < 2 || token.back() != '"') return refuse("unexpected character", token.data());
   node.end = node.begin + static_cast<uint32_t>(token.size());
@@ -364,7 +414,8 @@ bool read(std::string_view text, Table &table, std::string &fault) {
   if (!text.empty()) std::memcpy(table.text.get() + 1, text.data(), text.size());
   table.text[table.size - 1] = ']';
   std::memset(table.text.get() + table.size, ' ', simdjson::SIMDJSON_PADDING);
-  table.nodes.reserve(text.size() / 16 + 4);
+  // Rarely grows beyond this: copying the table costs more than the room.
+  table.nodes.reserve(std::min<size_t>(text.size() / 6, 1 << 20) + 4);
   Walk walk(table);
   if (walk.run()) return true;
   fault = walk.fault;
