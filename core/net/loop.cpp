@@ -88,6 +88,7 @@ void Loop::run() {
 
 Loop::Ticket Loop::start(HttpRequest request, Done done, std::shared_ptr<Engine::Progress> progress) {
   const Ticket ticket = ++last_ticket_;
+  request.stream = false;
   auto exchange = std::make_unique<Exchange>(*this, ticket, std::move(request), std::move(progress));
   exchange->done = std::move(done);
   if (!send({Command::Kind::start, ticket, std::move(exchange), {}, {}, 0})) throw closed_error();

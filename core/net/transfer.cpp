@@ -236,7 +236,7 @@ void Transfer::head_arrived() {
   head_complete_ = true;
   reply_.received_boot_ms = settings_.clock.boot_ms();
   if (reply_.status < 200 || reply_.status > 299) return;
-  if (request_.stream && is_event_stream(reply_.header("content-type"))) {
+  if (sink_ && request_.stream && is_event_stream(reply_.header("content-type"))) {
     mode_ = Mode::stream;
     sink_->head_came();
   } else if (output_ && !may_say_no(reply_.header("content-type"))) {

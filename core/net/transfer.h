@@ -30,7 +30,7 @@ class ChunkSink {
 
 class Transfer {
  public:
-  // All three outlive it; `sink` is needed when request.stream.
+  // All outlive it. Without a sink a stream is collected like any other answer.
   Transfer(Settings &settings, const HttpRequest &request, ChunkSink *sink = nullptr,
            Engine::Progress *progress = nullptr);
   ~Transfer();

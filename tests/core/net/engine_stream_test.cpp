@@ -96,6 +96,18 @@ TEST_P(EngineStream, AnythingElseIsCollected) {
   EXPECT_EQ(drain(empty.source()).status, Status::done);
 }
 
+TEST_P(EngineStream, IsCollectedWhenNobodyAsksForASource) {
+  PeerServer server([](Peer &peer) {
+    peer.read_request();
+    peer.begin_stream();
+    peer.chunk("data: 1\n\n");
+    peer.end_stream();
+  });
+  const Outcome outcome = through.perform(stream_of(server.url()));
+  ASSERT_TRUE(outcome.ok());
+  EXPECT_EQ(outcome.reply->body, "data: 1\n\n");
+}
+
 TEST_P(EngineStream, ReadDoesNotWaitLongerThanAsked) {
   Counter go;
   PeerServer server([&](Peer &peer) {
