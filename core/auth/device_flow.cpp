@@ -128,25 +128,30 @@ void DeviceFlow::poll() {
   if (limited) step();  // the caller's time may end before the answer comes
 }
 
+// Replaces the timer that may be running.
 void DeviceFlow::wait(int64_t ms) {
   std::shared_ptr<Engine> engine = credential_->engine();
+  Engine::Ticket old = 0, ticket = 0;
   uint64_t serial = 0;
   {
     std::lock_guard lock(mutex_);
     serial = ++timer_serial_;
+    old = std::exchange(timer_, 0);
   }
-  Engine::Ticket ticket = 0;
+  if (old) engine->cancel(old);
   try {
     ticket =
         engine->after(ms, [self = shared_from_this(), serial](bool fired) { self->woken(serial, fired); });
   } catch (Error &error) {
     return end({{}, std::move(error)});
+  } catch (const std::bad_alloc &) {
+    return end({{}, Error(Status::memory, "out of memory")});
   }
   bool late = false;
   {
     std::lock_guard lock(mutex_);
+    late = cancelled_ || serial != timer_serial_;
     if (serial == timer_serial_) timer_ = ticket;
-    late = cancelled_;
   }
   if (late) engine->cancel(ticket);
 }
