@@ -3,8 +3,8 @@
  * C++17 over coze.h: owners that free, exceptions instead of statuses, string views instead of pointers.
  *
  * Everything is inline; only the C functions are linked. Handles are movable, not copyable; what coze.h says
- * about threads, lifetime and units holds here too. A moved-from handle is empty: its calls throw coze::Error
- * with COZE_E_INVALID_ARGUMENT.
+ * about threads, lifetime and units holds here too. A moved-from handle is empty: calls that can fail throw
+ * coze::Error with COZE_E_INVALID_ARGUMENT, getters give nothing.
  */
 #ifndef COZE_HPP
 #define COZE_HPP
@@ -76,6 +76,8 @@ inline std::optional<std::string_view> view(const char *text) {
   if (!text) return std::nullopt;
   return std::string_view(text);
 }
+
+inline std::string_view text(const char *value) { return value ? std::string_view(value) : std::string_view(); }
 
 inline const char *pointer(const std::optional<std::string> &text) { return text ? text->c_str() : nullptr; }
 
@@ -149,11 +151,11 @@ class Token {
       : Token(coze_token_new(access.c_str(), detail::pointer(refresh), expires_at)) {}
   static Token from_json(const std::string &json) { return Token(coze_token_from_json(json.c_str())); }
 
-  std::string_view access() const { return coze_token_access(own_.get()); }
+  std::string_view access() const { return detail::text(coze_token_access(own_.get())); }
   std::optional<std::string_view> refresh() const { return detail::view(coze_token_refresh(own_.get())); }
   int64_t expires_at() const noexcept { return coze_token_expires_at(own_.get()); }
   std::optional<std::string_view> log_id() const { return detail::view(coze_token_log_id(own_.get())); }
-  std::string_view to_json() const { return coze_token_to_json(own_.get()); }
+  std::string_view to_json() const { return detail::text(coze_token_to_json(own_.get())); }
   const coze_token *get() const noexcept { return own_.get(); }
 
  private:
@@ -330,7 +332,7 @@ class Flow {
   static Flow device(const Auth &auth) { return Flow(coze_flow_new_device(auth.get())); }
   static Op device_async(const Auth &auth) { return Op(coze_flow_new_device_async(auth.get())); }
 
-  std::string_view url() const { return coze_flow_url(own_.get()); }
+  std::string_view url() const { return detail::text(coze_flow_url(own_.get())); }
   std::optional<std::string_view> user_code() const { return detail::view(coze_flow_user_code(own_.get())); }
   std::optional<std::string_view> device_code() const {
     return detail::view(coze_flow_device_code(own_.get()));

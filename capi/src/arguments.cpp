@@ -22,8 +22,8 @@ Options merged(const coze_options *options, const Options &base) {
 
 const char *or_null(const std::string &value) { return value.empty() ? nullptr : value.c_str(); }
 
-const Token &unwrap(const coze_token *token) {
-  if (!token) throw Error(Status::invalid_argument, "token must not be NULL");
+const Token &unwrap(const coze_token *token, const char *name) {
+  if (!token) throw Error(Status::invalid_argument, std::string(name) + " must not be NULL");
   return *reinterpret_cast<const Token *>(token);
 }
 

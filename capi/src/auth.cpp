@@ -60,6 +60,8 @@ coze_status coze_auth_set_token(coze_auth *auth, const coze_token *token) {
     coze_auth &target = given(auth, "auth");
     const Token &own = unwrap(token);
     target.client->engine()->check_usable();
+    if (target.credential->settings().grant == Grant::token)
+      throw Error(Status::state, "the token of this credential cannot be replaced: make another one with coze_auth_new_pat");
     own.retain();
     target.credential->install(TokenRef::adopt(&own));
     return COZE_OK;
@@ -97,7 +99,7 @@ coze_op *coze_auth_get_token_async(coze_auth *auth) {
 coze_status coze_auth_invalidate(coze_auth *auth, const coze_token *refused) {
   return guard([&] {
     coze_auth &target = given(auth, "auth");
-    const Token &own = unwrap(refused);
+    const Token &own = unwrap(refused, "refused");
     target.client->engine()->check_usable();
     target.credential->invalidate(own);
     return COZE_OK;
@@ -110,7 +112,8 @@ coze_token *coze_token_new(const char *access_token, const char *refresh_token, 
   return guard([&] {
     std::string_view access = text(access_token, "access_token");
     std::string_view refresh = optional_text(refresh_token, "refresh_token").value_or("");
-    if (access.empty()) throw Error(Status::invalid_argument, "access_token must not be empty");
+    check_credential_text(access, "access_token");
+    if (!refresh.empty()) check_credential_text(refresh, "refresh_token");
     if (expires_at < 0)
       throw Error(Status::invalid_argument,
                   "expires_at must be Unix seconds, or 0 for a token that does not expire");

@@ -21,7 +21,7 @@ uint64_t coze_client_next(coze_client *client, int64_t timeout_ms) {
   // Kept alive here: another thread may free the client while this one waits, which ends the wait.
   return quietly(uint64_t{0}, [&] {
     auto queue = client->client->engine()->queue();
-    return queue->next(timeout_ms);
+    return queue->next(patience(timeout_ms));
   });
 }
 

@@ -86,8 +86,14 @@ std::optional<std::string_view> optional_text(const char *value, const char *nam
 // Options that may be NULL, laid over others.
 Options merged(const coze_options *options, const Options &base);
 
+// A wait whose end nobody will see is one without a limit: added to a clock, it would overflow.
+constexpr int64_t patience(int64_t timeout_ms) {
+  constexpr int64_t century = int64_t{100} * 365 * 86'400'000;
+  return timeout_ms > century ? -1 : timeout_ms;
+}
+
 const char *or_null(const std::string &value);  // NULL for ""
-const Token &unwrap(const coze_token *token);   // Error(invalid_argument) when NULL
+const Token &unwrap(const coze_token *token, const char *name = "token");  // Error(invalid_argument) when NULL
 coze_token *wrap(TokenRef token);
 
 }  // namespace coze::core

@@ -20,7 +20,7 @@ coze_status coze_op_poll(coze_op *op) {
 }
 
 coze_status coze_op_wait(coze_op *op, int64_t timeout_ms) {
-  return guard([&] { return static_cast<coze_status>(usable(op).wait(timeout_ms)); });
+  return guard([&] { return static_cast<coze_status>(usable(op).wait(patience(timeout_ms))); });
 }
 
 void coze_op_cancel(coze_op *op) {

@@ -17,7 +17,10 @@ coze_status change(coze_request *request, Change apply) {
 }  // namespace
 
 coze_request *coze_request_new(const char *method, const char *path) {
-  return guard([&] { return new coze_request{ApiRequest(text(method, "method"), text(path, "path"))}; });
+  return guard([&] {
+    std::string_view own_method = text(method, "method");
+    return new coze_request{ApiRequest(own_method, text(path, "path"))};
+  });
 }
 
 void coze_request_free(coze_request *request) { free_handle(request); }

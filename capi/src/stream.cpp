@@ -17,7 +17,7 @@ coze_status coze_stream_next(coze_stream *stream, int64_t timeout_ms) {
   return guard([&] {
     EventStream &own = *given(stream, "stream").stream;
     check_not_forked(own);
-    return static_cast<coze_status>(own.next(timeout_ms));
+    return static_cast<coze_status>(own.next(patience(timeout_ms)));
   });
 }
 

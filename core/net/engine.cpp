@@ -75,6 +75,7 @@ class TwoLanes final : public Engine {
     }
     state_->lanes->close();
     if (loop) loop->stop();
+    state_->queue->close();
   }
 
   bool closed() const override { return state_->closed; }
@@ -106,7 +107,9 @@ class TwoLanes final : public Engine {
 
   std::optional<Error> unusable() const {
     if (forked()) return forked_error("client");
-    if (state_->closed) return Error(Status::state, "the client was closed");
+    // A step of something that was started before the client closed ends like all that was pending.
+    if (state_->closed)
+      return Error(on_io_thread() ? Status::cancelled : Status::state, "the client was closed");
     return std::nullopt;
   }
 
