@@ -77,7 +77,9 @@ inline std::optional<std::string_view> view(const char *text) {
   return std::string_view(text);
 }
 
-inline std::string_view text(const char *value) { return value ? std::string_view(value) : std::string_view(); }
+inline std::string_view text(const char *value) {
+  return value ? std::string_view(value) : std::string_view();
+}
 
 inline const char *pointer(const std::optional<std::string> &text) { return text ? text->c_str() : nullptr; }
 

@@ -61,7 +61,8 @@ coze_status coze_auth_set_token(coze_auth *auth, const coze_token *token) {
     const Token &own = unwrap(token);
     target.client->engine()->check_usable();
     if (target.credential->settings().grant == Grant::token)
-      throw Error(Status::state, "the token of this credential cannot be replaced: make another one with coze_auth_new_pat");
+      throw Error(Status::state,
+                  "the token of this credential cannot be replaced: make another one with coze_auth_new_pat");
     own.retain();
     target.credential->install(TokenRef::adopt(&own));
     return COZE_OK;

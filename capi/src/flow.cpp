@@ -93,8 +93,8 @@ coze_token *coze_flow_finish(coze_flow *flow, const char *redirect, int64_t time
     coze_flow &own = usable(flow);
     std::shared_ptr<Flow> shared = own.flow;
     auto arrived = optional_text(redirect, "redirect");
-    auto outcome =
-        await<TokenOutcome>([&](auto done) { shared->finish(arrived, patience(timeout_ms), std::move(done)); });
+    auto outcome = await<TokenOutcome>(
+        [&](auto done) { shared->finish(arrived, patience(timeout_ms), std::move(done)); });
     return wrap(std::move(outcome.token));
   });
 }

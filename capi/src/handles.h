@@ -93,7 +93,8 @@ constexpr int64_t patience(int64_t timeout_ms) {
 }
 
 const char *or_null(const std::string &value);  // NULL for ""
-const Token &unwrap(const coze_token *token, const char *name = "token");  // Error(invalid_argument) when NULL
+const Token &unwrap(const coze_token *token,
+                    const char *name = "token");  // Error(invalid_argument) when NULL
 coze_token *wrap(TokenRef token);
 
 }  // namespace coze::core
