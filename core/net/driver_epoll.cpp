@@ -85,7 +85,7 @@ class EpollDriver final : public Driver {
   struct Socket {
     uint32_t watched = 0;  // what epoll has been told
     uint32_t wanted = 0;   // what curl wants to know
-    bool ours = false;     // opened by us: its closing is announced, so it may stay in epoll when curl rests
+    bool known = false;  // opened by our hook, so that `watched` is true of this descriptor and no older one
   };
 
   // epoll's timeout: the caller's, but not beyond curl's next time.
@@ -100,9 +100,8 @@ class EpollDriver final : public Driver {
 
   void ready(int fd, uint32_t events) {
     Socket &socket = at(fd);
-    if (socket.wanted ==
-        0) {  // an idle connection that the peer closed: curl sees it when it wants to use it
-      watch(fd, 0);
+    if (socket.wanted == 0) {  // resting, and the peer closed it: curl sees that when it wants to use it
+      forget(fd);
       return;
     }
     int running = 0;
@@ -119,24 +118,36 @@ class EpollDriver final : public Driver {
 
   void watch(int fd, uint32_t events) {
     Socket &socket = at(fd);
-    if (socket.watched == events) return;
+    if (socket.known && socket.watched == events) return;
     epoll_event event{events, {.fd = fd}};
-    const int operation = events == 0 ? EPOLL_CTL_DEL : socket.watched == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
-    if (epoll_ctl(epoll_, operation, fd, &event) != 0 && events != 0) {
-      epoll_ctl(epoll_, errno == EEXIST ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
+    const bool there = socket.known && socket.watched != 0;
+    if (epoll_ctl(epoll_, there ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) != 0 && errno == EEXIST) {
+      epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event);
     }
     socket.watched = events;
   }
 
-  static int on_socket(CURL *, curl_socket_t fd, int what, void *self, void *) {
+  void forget(int fd) {
+    epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
+    at(fd).watched = 0;
+  }
+
+  // When curl wants nothing any more, the descriptor stays in epoll. A connection whose request was sent will
+  // serve again, or be closed through our hook. Anything else curl may have closed already, without a word,
+  // so that its number belongs to somebody else by now: epoll has forgotten it then, and if not, `ready` sees
+  // to it.
+  static int on_socket(CURL *handle, curl_socket_t fd, int what, void *self, void *) {
     auto *driver = static_cast<EpollDriver *>(self);
     Socket &socket = driver->at(fd);
     socket.wanted = 0;
     if (what == CURL_POLL_IN || what == CURL_POLL_INOUT) socket.wanted |= EPOLLIN;
     if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT) socket.wanted |= EPOLLOUT;
-    const bool rests =
-        socket.wanted == 0 && what == CURL_POLL_REMOVE && socket.ours && socket.watched == EPOLLIN;
-    if (!rests) driver->watch(fd, socket.wanted);
+    if (socket.wanted != 0) {
+      driver->watch(fd, socket.wanted);
+    } else {
+      const Easy *easy = Easy::of(handle);  // none when curl closes on its own account
+      socket.known = socket.known && easy && easy->connected();
+    }
     return 0;
   }
 
@@ -155,7 +166,7 @@ class EpollDriver final : public Driver {
   // Out of epoll before it is closed: with a copy in a forked child it would stay there, nameless, for ever.
   static int close_hook(void *self, curl_socket_t fd) {
     auto *driver = static_cast<EpollDriver *>(self);
-    driver->watch(fd, 0);
+    driver->forget(fd);
     driver->at(fd) = Socket{};
     return ::close(fd);
   }

@@ -20,15 +20,12 @@ class PollDriver final : public Driver {
   SocketHooks hooks() override { return {}; }
 
   void turn(int64_t timeout_ms) override {
+    // Handles that were just added or resumed are due at once, so that curl does not wait for those.
     constexpr int64_t hour = 3'600'000;
     int running = 0;
+    curl_multi_poll(multi_, nullptr, 0, static_cast<int>(timeout_ms < 0 ? hour : std::min(timeout_ms, hour)),
+                    nullptr);
     curl_multi_perform(multi_, &running);
-    // Waiting for the network must not hide a transfer that has just ended.
-    if (running < running_) timeout_ms = 0;
-    running_ = running;
-    const int limit = static_cast<int>(timeout_ms < 0 ? hour : std::min(timeout_ms, hour));
-    curl_multi_poll(multi_, nullptr, 0, limit, nullptr);
-    curl_multi_perform(multi_, &running_);
   }
 
   void wake() override {
@@ -45,7 +42,6 @@ class PollDriver final : public Driver {
  private:
   std::mutex mutex_;  // between wake and close
   CURLM *multi_;
-  int running_ = 0;
 };
 
 }  // namespace

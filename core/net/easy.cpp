@@ -52,6 +52,14 @@ Easy::Easy(Settings &settings, SocketHooks hooks)
 
 Easy::~Easy() { curl_easy_cleanup(handle_); }
 
+Easy *Easy::of(CURL *handle) {
+  Easy *easy = nullptr;
+  curl_easy_getinfo(handle, CURLINFO_PRIVATE, &easy);
+  return easy;
+}
+
+bool Easy::connected() const { return transfer && transfer->requested(); }
+
 void Easy::renew() {
   error[0] = '\0';
   if (!rare_) return;
@@ -79,6 +87,7 @@ void Easy::set_common() {
 }
 
 void Easy::set_callbacks() {
+  curl_easy_setopt(handle_, CURLOPT_PRIVATE, this);
   curl_easy_setopt(handle_, CURLOPT_ERRORBUFFER, error);
   curl_easy_setopt(handle_, CURLOPT_HEADERFUNCTION, on_header);
   curl_easy_setopt(handle_, CURLOPT_HEADERDATA, this);

@@ -36,7 +36,11 @@ class Easy {
   void mark_rare() { rare_ = true; }
   void use_trust();  // before an https request; throws Error(tls) when there are no authorities
 
+  static Easy *of(CURL *handle);
+  bool connected() const;  // the present transfer has the connection that its request goes out on
+
   Transfer *transfer = nullptr;      // whose callbacks run
+  void *owner = nullptr;             // for the lane
   char error[CURL_ERROR_SIZE] = "";  // curl's own words about the last failure
   std::string header_text;           // the request's header lines, kept here for the capacity
   std::vector<curl_slist> headers;

@@ -53,7 +53,7 @@ Outcome drive(Lane &lane, Transfer &transfer, Cancel &cancel) {
     if (cancel.requested() || lane.aborted.load(std::memory_order_acquire))
       return Outcome(transfer.cancelled());
     if (lane.step(code)) break;
-    lane.wait(60'000);
+    lane.wait(transfer.longest_wait_ms());
   }
   if (auto error = transfer.finish(code)) return Outcome(std::move(*error));
   return Outcome(transfer.take_reply());

@@ -106,7 +106,7 @@ OpenOutcome LaneStream::open(std::shared_ptr<LanePool> pool, const HttpRequest &
     while (!state->ended && !(transfer.head_complete() && transfer.is_stream())) {
       if (state->stopped(cancel)) return {std::nullopt, transfer.cancelled()};
       state->step();
-      if (!state->ended && !transfer.is_stream()) state->lane->wait(60'000);
+      if (!state->ended && !transfer.is_stream()) state->lane->wait(transfer.longest_wait_ms());
     }
   }
   if (state->ended) state->leave();

@@ -215,8 +215,9 @@ void Loop::begin(std::unique_ptr<Exchange> exchange) {
   try {
     exchange->easy = take_easy();
     exchange->transfer.attach(*exchange->easy);
-    curl_easy_setopt(exchange->easy->handle(), CURLOPT_PRIVATE, exchange.get());
+    exchange->easy->owner = exchange.get();
     if (curl_multi_add_handle(driver_->multi(), exchange->easy->handle()) != CURLM_OK) throw std::bad_alloc();
+    set_deadline(*exchange, now_ms_ + Transfer::connect_step_ms);
   } catch (const Error &error) {
     problem = error;
   } catch (const std::bad_alloc &) {
@@ -253,8 +254,7 @@ void Loop::collect_finished() {
   while (const CURLMsg *message = curl_multi_info_read(driver_->multi(), &left)) {
     if (message->msg != CURLMSG_DONE) continue;
     const CURLcode code = message->data.result;
-    Exchange *exchange = nullptr;
-    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &exchange);
+    auto *exchange = static_cast<Exchange *>(Easy::of(message->easy_handle)->owner);
     finish(exchange->ticket, exchange->transfer.finish(code));
   }
 }
@@ -332,7 +332,7 @@ void Loop::fire_timers() {
     const Ticket ticket = deadlines_.begin()->second;
     const auto timer = timers_.find(ticket);
     if (timer == timers_.end()) {
-      silence(ticket);
+      look_at(ticket);
       continue;
     }
     const auto run = std::move(timer->second.second);
@@ -342,9 +342,15 @@ void Loop::fire_timers() {
   }
 }
 
-// The time is over after which a stream's silence is looked at: each chunk only notes when it came.
-void Loop::silence(Ticket ticket) {
+// An exchange's time has come: to go on connecting, or to see whether its stream has been silent for too
+// long, for which each chunk only notes when it came.
+void Loop::look_at(Ticket ticket) {
   Exchange &exchange = *exchanges_.at(ticket);
+  if (!exchange.transfer.requested()) {
+    exchange.transfer.go_on();
+    return set_deadline(exchange, now_ms_ + Transfer::connect_step_ms);
+  }
+  if (!exchange.opened) return set_deadline(exchange, -1);
   if (exchange.stream->paused()) exchange.last_ms = now_ms_;
   const int64_t end = exchange.last_ms + exchange.request.idle_timeout_ms;
   if (end > now_ms_) return set_deadline(exchange, end);

@@ -63,7 +63,7 @@ class Loop : public std::enable_shared_from_this<Loop> {
   void conclude(Exchange &exchange, std::optional<Error> error);
   void news_from(Exchange &exchange);
   void fire_timers();
-  void silence(Ticket ticket);
+  void look_at(Ticket ticket);
   void set_deadline(Exchange &exchange, int64_t at);
   void shut_down();
   std::unique_ptr<Easy> take_easy();
@@ -84,7 +84,7 @@ class Loop : public std::enable_shared_from_this<Loop> {
   std::vector<std::unique_ptr<Easy>> easies_;  // at rest
   std::unordered_map<Ticket, std::unique_ptr<Exchange>> exchanges_;
   std::unordered_map<Ticket, std::pair<int64_t, std::function<void(bool)>>> timers_;
-  std::set<Deadline> deadlines_;  // of timers and of silent streams
+  std::set<Deadline> deadlines_;  // of timers, and of exchanges that are to be looked at
   std::vector<Ticket> to_tell_;   // exchanges that have something for their caller
   int64_t now_ms_ = 0;            // at the start of the turn
 };

@@ -179,6 +179,12 @@ void Transfer::set_limits() {
 
 void Transfer::opened() { curl_easy_setopt(easy_->handle(), CURLOPT_TIMEOUT_MS, 0L); }
 
+// Changing the pause state there and back is what makes curl look at one handle soon.
+void Transfer::go_on() {
+  curl_easy_pause(easy_->handle(), CURLPAUSE_SEND);
+  curl_easy_pause(easy_->handle(), CURLPAUSE_CONT);
+}
+
 // Once for every time that libcurl is about to write the request. By itself it writes it again when a reused
 // connection turns out to be dead, which for most requests only our caller may decide.
 bool Transfer::on_request() {

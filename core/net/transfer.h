@@ -42,6 +42,12 @@ class Transfer {
   // The handle forgets the request. Idempotent; the destructor does it too.
   void detach();
 
+  bool requested() const { return requested_; }  // connected, and the request goes out
+  // Until then libcurl has to be asked to go on: when an address refuses, some versions (7.88) open the
+  // socket for the next one only when something else lets them run. Harmless otherwise.
+  static constexpr int64_t connect_step_ms = 50;
+  int64_t longest_wait_ms() const { return requested_ ? 60'000 : connect_step_ms; }
+  void go_on();  // for lanes that do not run all handles at each step
   bool head_complete() const { return head_complete_; }
   bool is_stream() const { return mode_ == Mode::stream; }
   // The head of a stream was handed over: from now on only silence is measured, by the lane.

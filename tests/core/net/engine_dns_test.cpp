@@ -56,6 +56,13 @@ extern "C" __attribute__((visibility("default"))) int getaddrinfo(const char *no
     coze::test::pass_gate();
     return EAI_NONAME;
   }
+  if (node && std::strcmp(node, "three.test") == 0) {  // two addresses where nobody listens, and a good one
+    for (const char *address : {"127.0.0.3", "127.0.0.2", "127.0.0.1"}) {
+      if (const int code = getaddrinfo(address, service, hints, result); code != 0) return code;
+      result = &(*result)->ai_next;
+    }
+    return 0;
+  }
   static const auto original = reinterpret_cast<decltype(&getaddrinfo)>(dlsym(RTLD_NEXT, "getaddrinfo"));
   return original(node, service, hints, result);
 }
@@ -108,6 +115,26 @@ TEST_P(EngineDns, TimeoutDoesNotWaitForALookup) {
   });
   EXPECT_LT(took, 2'000);
   EXPECT_EQ(gate->waiting.value(), 1);
+}
+
+// Each try has a socket of its own, often with the number of the one before.
+TEST_P(EngineDns, TriesAllAddresses) {
+  PeerServer server([](Peer &peer) {
+    while (peer.read_request()) peer.answer("ok");
+  });
+  for (int i = 1; i <= 5; ++i) {
+    auto fresh = Engine::create(options_with({}));
+    Through lane(*fresh, GetParam());
+    const int64_t took = elapsed_ms([&] {
+      for (int again = 0; again < 2; ++again) {
+        const Outcome outcome =
+            lane.perform(get("http://three.test:" + std::to_string(server.port()) + "/x"));
+        ASSERT_TRUE(outcome.ok()) << outcome.error->message;
+      }
+    });
+    EXPECT_LT(took, 2'000);
+    EXPECT_EQ(server.connections.value(), i);
+  }
 }
 
 TEST_P(EngineDns, OthersGoOnAndCloseIsQuick) {

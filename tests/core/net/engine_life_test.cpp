@@ -79,9 +79,10 @@ TEST_P(EngineLife, CancelWhileUploading) {
     peer.read_head();
     std::this_thread::sleep_for(std::chrono::milliseconds(300));  // the client's buffers fill
   });
+  const HttpRequest request = post(server.url(), std::string(30 << 20, 'u'));
   const int64_t best = best_cancel_ms(
       [&](Cancel &cancel) {
-        const Outcome outcome = through.perform(post(server.url(), std::string(30 << 20, 'u')), cancel);
+        const Outcome outcome = through.perform(request, cancel);
         ASSERT_FALSE(outcome.ok());
         EXPECT_EQ(outcome.error->status, Status::cancelled) << outcome.error->message;
       },
