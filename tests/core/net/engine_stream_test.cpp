@@ -147,7 +147,7 @@ void expect_back_pressure(LaneKind lane, const Certificate *certificate) {
                                            : options_with({}));
   Through through(*engine, lane);
   HttpRequest request = stream_of(server.url());
-  request.idle_timeout_ms = 150;  // shorter than the pause: it does not count
+  request.idle_timeout_ms = 1'000;  // shorter than the pause: it does not count
   OpenedStream stream = through.open(request);
   ASSERT_TRUE(stream.outcome.opened);
   std::string chunk;
@@ -156,7 +156,7 @@ void expect_back_pressure(LaneKind lane, const Certificate *certificate) {
   size_t before = 0;
   do {  // until the sender stands still
     before = sent;
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    std::this_thread::sleep_for(std::chrono::milliseconds(600));
   } while (before != sent);
   EXPECT_LT(before, 32u << 20);  // what the kernel's buffers hold, and 256 KiB of ours
   size_t largest = 0;
