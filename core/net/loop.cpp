@@ -14,7 +14,10 @@ namespace {
 constexpr size_t max_idle_easies = 64;
 constexpr long max_idle_connections = 64;
 
-Error closed_error() { return Error(Status::state, "the client was closed"); }
+// A step of something that was started before the client closed ends like all that was pending.
+Error closed_error(bool on_thread) {
+  return Error(on_thread ? Status::cancelled : Status::state, "the client was closed");
+}
 
 Error cancelled_error() {
   Error error(Status::cancelled, "the call was cancelled");
@@ -91,7 +94,7 @@ Loop::Ticket Loop::start(HttpRequest request, Done done, std::shared_ptr<Engine:
   request.stream = false;
   auto exchange = std::make_unique<Exchange>(*this, ticket, std::move(request), std::move(progress));
   exchange->done = std::move(done);
-  if (!send({Command::Kind::start, ticket, std::move(exchange), {}, {}, 0})) throw closed_error();
+  if (!send({Command::Kind::start, ticket, std::move(exchange), {}, {}, 0})) throw closed_error(on_thread());
   return ticket;
 }
 
@@ -101,7 +104,7 @@ Loop::Ticket Loop::start_stream(HttpRequest request, StreamDone done, std::funct
   exchange->stream_done = std::move(done);
   exchange->readable = std::move(readable);
   exchange->stream = std::make_shared<LoopStreamState>();
-  if (!send({Command::Kind::start, ticket, std::move(exchange), {}, {}, 0})) throw closed_error();
+  if (!send({Command::Kind::start, ticket, std::move(exchange), {}, {}, 0})) throw closed_error(on_thread());
   return ticket;
 }
 
@@ -109,7 +112,7 @@ Loop::Ticket Loop::after(int64_t ms, std::function<void(bool)> run) {
   const Ticket ticket = ++last_ticket_;
   // The clock shows whole milliseconds: one more, so that it is never too early.
   const int64_t at = Clock::system().boot_ms() + (ms > 0 ? std::min(ms, INT64_MAX / 4) + 1 : 0);
-  if (!send({Command::Kind::timer, ticket, nullptr, {}, std::move(run), at})) throw closed_error();
+  if (!send({Command::Kind::timer, ticket, nullptr, {}, std::move(run), at})) throw closed_error(on_thread());
   return ticket;
 }
 
