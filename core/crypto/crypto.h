@@ -10,11 +10,6 @@
 
 namespace coze::core {
 
-// Makes OpenSSL ready without its atexit handler, so that exit() does not pull it away from running threads.
-// Everything here calls it by itself; whoever uses OpenSSL in another way (libcurl) calls it first. Cheap
-// when it has been called.
-void prepare_openssl();
-
 // Where random bytes come from; tests pass a scripted one.
 class Random {
  public:

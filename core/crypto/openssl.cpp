@@ -3,20 +3,12 @@
 #include "crypto/openssl.h"
 
 #include "base/error.h"
-#include "crypto/crypto.h"
+#include "crypto/init.h"
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 
-#include <mutex>
-
 namespace coze::core {
-
-void prepare_openssl() {
-  static std::once_flag once;
-  // Has an effect only when nobody has used OpenSSL before; otherwise its owner has already chosen.
-  std::call_once(once, [] { OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, nullptr); });
-}
 
 // A context of our own, not the default one: the host may point the default elsewhere
 // (OSSL_LIB_CTX_set0_default), give it property queries or an engine that takes over RSA, or have an
@@ -24,7 +16,7 @@ void prepare_openssl() {
 // for the FIPS provider does not reach these few algorithms (it does reach TLS, which is libcurl's).
 OSSL_LIB_CTX *openssl_context() {
   static OSSL_LIB_CTX *const context = [] {
-    prepare_openssl();
+    init_crypto();
     return OSSL_LIB_CTX_new();
   }();
   if (!context) throw Error(Status::internal, "OpenSSL could not make a library context");

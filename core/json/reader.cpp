@@ -4,7 +4,6 @@
 
 #include "base/error.h"
 #include "base/secret.h"
-#include "base/text.h"
 
 #include <simdjson.h>
 
@@ -182,13 +181,13 @@ class Walk {
   bool string(ondemand::value &value, uint32_t self, std::string_view token);
   bool name(ondemand::field &field);
   bool scalar(uint32_t self, std::string_view token);
-  bool decoded(uint32_t self, std::string_view text);
+  void keep_decoded(Node &node, std::string_view text);
   bool close(uint32_t self);
 
   uint32_t offset(const char *at) const { return static_cast<uint32_t>(at - table_.text.get()); }
   bool refuse(const char *why, const char *at = nullptr);
   bool refuse(simdjson::error_code error);
-  bool refuse_here(const char *why);
+  bool refuse_next(const char *why);
   uint32_t add(JsonType type, const char *begin) {
     // Filled in place: to copy fields that were just written one by one stalls the processor.
     Node &node = table_.nodes.emplace_back();
@@ -201,11 +200,13 @@ class Walk {
   ondemand::parser parser_;
   ondemand::document document_;
   std::vector<Level> levels_;
+  uint32_t good_ = 1;  // all before it is known to be JSON; the 1 is our bracket
 };
 
 bool Walk::refuse(const char *why, const char *at) {
+  // The brackets around the text are ours: a fault at the last one is the end of the text.
+  if (at && offset(at) + 1 >= table_.size) return refuse("it ends too early");
   fault = why;
-  // The bracket in front is ours.
   if (at) fault += " at byte " + std::to_string(offset(at) - 1 + table_.bom);
   return false;
 }
@@ -220,20 +221,26 @@ bool Walk::refuse(simdjson::error_code error) {
       return refuse("a string holds a control character");
     case simdjson::CAPACITY:
       return refuse("it is larger than 4 GiB");
+    case simdjson::STRING_ERROR:
+      return refuse("a bad escape, or half a surrogate pair, in the string",
+                    table_.text.get() + table_.nodes.back().begin);
     case simdjson::MEMALLOC:
       throw std::bad_alloc();
     default:
       break;
   }
-  return refuse_here(error == simdjson::STRING_ERROR ? "a string has a bad escape before"
-                                                     : "unexpected character");
+  if (levels_.size() == 1 && !table_.nodes.empty()) return refuse_next("something follows the value");
+  return refuse_next("unexpected character");
 }
 
-bool Walk::refuse_here(const char *why) {
-  const char *at = nullptr;
-  if (document_.current_location().get(at) != simdjson::SUCCESS) return refuse("it ends too early");
-  // Our own closing bracket is the end of the text.
-  return offset(at) + 1 >= table_.size ? refuse("it ends too early") : refuse(why, at);
+// The fault is in the token behind the last good one: simdjson itself may be a token or two further.
+bool Walk::refuse_next(const char *why) {
+  const char *at = table_.text.get() + good_;
+  const bool opened = at[-1] == '[' || at[-1] == '{';
+  while (is_space(*at)) ++at;
+  if (!opened && (*at == ',' || *at == ':')) ++at;
+  while (is_space(*at)) ++at;
+  return refuse(why, at);
 }
 
 bool Walk::run() {
@@ -276,7 +283,7 @@ bool Walk::levels() {
 // The next element or member of the innermost container.
 bool Walk::next() {
   Level &level = levels_.back();
-  if (levels_.size() == 1 && !table_.nodes.empty()) return refuse_here("something follows the value");
+  if (levels_.size() == 1 && !table_.nodes.empty()) return refuse_next("something follows the value");
   if (levels_.size() > 1) ++table_.nodes[level.self].size;
   if (level.object) {
     ondemand::field field;
@@ -305,10 +312,11 @@ bool Walk::value(ondemand::value &value) {
 }
 
 bool Walk::enter(ondemand::value &value, uint32_t self, bool object) {
-  if (levels_.size() > deepest) return refuse_here("it is nested more than 512 levels deep");
+  if (levels_.size() > deepest) return refuse_next("it is nested more than 512 levels deep");
   Level &level = levels_.emplace_back();
   level.self = self;
   level.object = object;
+  good_ = table_.nodes[self].begin + 1;
   if (object) {
     ondemand::object members;
     if (const auto error = value.get_object().get(members)) return refuse(error);
@@ -328,7 +336,7 @@ bool Walk::close(uint32_t self) {
   if (const auto error = document_.current_location().get(next)) return refuse(error);
   do --next;
   while (is_space(*next));
-  table_.nodes[self].end = offset(next) + 1;
+  good_ = table_.nodes[self].end = offset(next) + 1;
   table_.nodes[self].next = static_cast<uint32_t>(table_.nodes.size());
   return true;
 }
@@ -340,26 +348,28 @@ bool Walk::name(ondemand::field &field) {
   const uint32_t self = add(JsonType::string, begin - 1);
   Node &node = table_.nodes[self];
   node.next = self + 1;
-  if (*end == '"') {
-    node.decoded = offset(begin);
-    node.size = static_cast<uint32_t>(end - begin);
-    node.end = offset(end) + 1;
-    return true;
-  }
+  const bool plain = *end == '"';
+  node.decoded = offset(begin);
+  node.size = static_cast<uint32_t>(end - begin);
+  while (*end != '"') end += *end == '\\' ? 2 : 1;
+  good_ = node.end = offset(end) + 1;
+  if (plain) return true;
   std::string_view text;
   if (const auto error = field.unescaped_key().get(text)) return refuse(error);
-  return decoded(self, text);
+  keep_decoded(node, text);
+  return true;
 }
 
 bool Walk::string(ondemand::value &value, uint32_t self, std::string_view token) {
   Node &node = table_.nodes[self];
   if (token.size() < 2 || token.back() != '"') return refuse("unexpected character", token.data());
-  node.end = node.begin + static_cast<uint32_t>(token.size());
+  good_ = node.end = node.begin + static_cast<uint32_t>(token.size());
   node.next = self + 1;
   if (token.find('\\') != std::string_view::npos) {
     std::string_view text;
     if (const auto error = value.get_string().get(text)) return refuse(error);
-    return decoded(self, text);
+    keep_decoded(node, text);
+    return true;
   }
   // Taken although it is not needed: simdjson would step over a string that is followed by ":" as if it were
   // a name.
@@ -371,15 +381,11 @@ bool Walk::string(ondemand::value &value, uint32_t self, std::string_view token)
 }
 
 // `text` lies in the parser and goes with it.
-bool Walk::decoded(uint32_t self, std::string_view text) {
-  Node &node = table_.nodes[self];
-  // simdjson lets half a surrogate pair through (\uDC00), which has no UTF-8.
-  if (!is_utf8(text)) return refuse("half a surrogate pair in the string", table_.text.get() + node.begin);
+void Walk::keep_decoded(Node &node, std::string_view text) {
   node.escaped = true;
   node.decoded = static_cast<uint32_t>(table_.decoded.size());
   node.size = static_cast<uint32_t>(text.size());
   table_.decoded += text;
-  return true;
 }
 
 bool Walk::scalar(uint32_t self, std::string_view token) {
@@ -394,7 +400,7 @@ bool Walk::scalar(uint32_t self, std::string_view token) {
   } else {
     return refuse("unexpected character", token.data());
   }
-  node.end = node.begin + static_cast<uint32_t>(token.size());
+  good_ = node.end = node.begin + static_cast<uint32_t>(token.size());
   node.next = self + 1;
   return true;
 }
