@@ -3,12 +3,25 @@
 
 #include "handles.h"
 
+#include <cstring>
+
 using namespace coze::core;
 
 static_assert(static_cast<int>(Option::api_base) == COZE_OPT_API_BASE);
 static_assert(static_cast<int>(Option::log_level) == COZE_OPT_LOG_LEVEL);
 static_assert(static_cast<int>(Option::connect_timeout_ms) == COZE_OPT_CONNECT_TIMEOUT_MS);
 static_assert(static_cast<int>(Option::jwt_ttl_s) == COZE_OPT_JWT_TTL_S);
+
+namespace {
+
+// C may pass any number as an option; in C++ one outside the enum's range must not even be read as such.
+int32_t number_of(const coze_option &option) {
+  int32_t number;
+  std::memcpy(&number, &option, sizeof number);
+  return number;
+}
+
+}  // namespace
 
 coze_options *coze_options_new(void) {
   return guard([] { return new coze_options; });
@@ -18,14 +31,14 @@ void coze_options_free(coze_options *options) { free_handle(options); }
 
 coze_status coze_options_set_string(coze_options *options, coze_option option, const char *value) {
   return guard([&] {
-    given(options, "options").options.set(static_cast<int32_t>(option), value);
+    given(options, "options").options.set(number_of(option), value);
     return COZE_OK;
   });
 }
 
 coze_status coze_options_set_int(coze_options *options, coze_option option, int64_t value) {
   return guard([&] {
-    given(options, "options").options.set(static_cast<int32_t>(option), value);
+    given(options, "options").options.set(number_of(option), value);
     return COZE_OK;
   });
 }

@@ -77,6 +77,7 @@ static void calls(coze_client *client, coze_status expected) {
   coze_token *token;
   coze_op *op;
   coze_flow *flow;
+  coze_json *json;
   char *data = (char *)malloc(1000000);
   QUIET(auth = coze_auth_new_pat(client, "pat_quiet"));
   QUIET(jwt = coze_auth_new_jwt(client, "456.app.coze", "kid", KEY_PKCS8, NULL));
@@ -107,7 +108,8 @@ static void calls(coze_client *client, coze_status expected) {
   QUIET(coze_token_free(token));
   QUIET(stream = coze_request_stream(chat, auth));
   QUIET(coze_stream_next(stream, -1));
-  QUIET(coze_stream_json(stream));
+  QUIET(json = coze_stream_json(stream));
+  QUIET(coze_json_free(json));
   QUIET(coze_stream_cancel(stream));
   QUIET(coze_stream_free(stream));
   QUIET(stream = coze_request_stream_async(chat, auth));
