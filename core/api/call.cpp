@@ -55,6 +55,7 @@ Call::Next Call::on_failure(Error failure, const Outcome &outcome) {
   bool refused = outcome.ok() && (failure.status == Status::auth || failure.status == Status::permission);
   if (refused && !healed_ && target_.credential->may_heal(*token_, failure)) {
     healed_ = true;
+    --attempts_;  // the server did nothing yet: all retries are still there
     return start();
   }
   Engine &engine = *target_.client->engine();

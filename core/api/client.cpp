@@ -3,7 +3,10 @@
 
 namespace coze::core {
 
-Client::Client(const Options &options) : options_(options), engine_(Engine::create(options)) {}
+Client::Client(const Options &options) : Client(options, Engine::create(options)) {}
+
+Client::Client(const Options &options, std::shared_ptr<Engine> engine)
+    : options_(options), engine_(std::move(engine)) {}
 
 // A forked child must not touch the parent's threads and sockets; close() and the engine both leave them
 // alone there.

@@ -13,6 +13,7 @@ namespace coze::core {
 class Client {
  public:
   explicit Client(const Options &options);
+  Client(const Options &options, std::shared_ptr<Engine> engine);
   ~Client();
   Client(const Client &) = delete;
   Client &operator=(const Client &) = delete;

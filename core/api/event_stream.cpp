@@ -3,6 +3,7 @@
 
 #include "net/reply.h"
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 
@@ -97,7 +98,10 @@ void EventStream::cancel() {
 }
 
 void EventStream::adopt(OpenOutcome outcome) {
-  if (outcome.error) throw std::move(*outcome.error);
+  if (outcome.error) {
+    log_id_ = outcome.error->log_id;
+    throw std::move(*outcome.error);
+  }
   log_id_ = log_id_of(outcome.opened->head);
   source_ = std::move(outcome.opened->source);
   std::lock_guard lock(shared_->mutex);
@@ -143,10 +147,13 @@ Status EventStream::next(int64_t timeout_ms) {
 }
 
 Status EventStream::next_event(int64_t timeout_ms) {
+  timeout_ms = std::min(timeout_ms, longest_wait_ms);
   const Clock &clock = client_->engine()->clock();
   const int64_t deadline = timeout_ms < 0 ? 0 : clock.boot_ms() + timeout_ms;
   auto left = [&] { return timeout_ms < 0 ? timeout_ms : std::max<int64_t>(0, deadline - clock.boot_ms()); };
   for (;;) {
+    // Also when events are here already: whoever cancelled wants no more of them.
+    if (cancel_.requested()) throw Error(Status::cancelled, "the stream was cancelled");
     if (closing_seen_) return finish_body(timeout_ms);
     if (take_buffered()) return Status::ok;
     if (wait_for_opening(timeout_ms == 0 ? 0 : left())) {
@@ -209,10 +216,10 @@ Status EventStream::finish_body(int64_t timeout_ms) {
   const bool no_wait = asynchronous_ || timeout_ms == 0;
   const int64_t until = clock.boot_ms() + (no_wait ? 0 : body_end_grace_ms);
   try {
-    Status status = Status::ok;
-    while (status == Status::ok) {
+    // Not longer than that, even if bytes keep coming.
+    for (int64_t left = until - clock.boot_ms();; left = until - clock.boot_ms()) {
       chunk_.clear();
-      status = source_->read(chunk_, std::max<int64_t>(0, until - clock.boot_ms()));
+      if (source_->read(chunk_, std::max<int64_t>(0, left)) != Status::ok || left <= 0) break;
     }
   } catch (const Error &) {
     // The answer is complete; how its connection ended is of no interest.

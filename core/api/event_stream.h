@@ -3,6 +3,7 @@
 #pragma once
 
 #include "api/call.h"
+#include "api/operation.h"
 #include "net/queue.h"
 #include "net/sse.h"
 

@@ -1,6 +1,7 @@
 // An asynchronous operation as its holder sees it.
 #include "api/operation.h"
 
+#include <algorithm>
 #include <chrono>
 
 namespace coze::core {
@@ -63,7 +64,8 @@ Status Operation::wait(int64_t timeout_ms) {
   auto ended = [this] { return has_ended_; };
   if (timeout_ms < 0) {
     ended_.wait(lock, ended);
-  } else if (!ended_.wait_for(lock, std::chrono::milliseconds(timeout_ms), ended)) {
+  } else if (!ended_.wait_for(lock, std::chrono::milliseconds(std::min(timeout_ms, longest_wait_ms)),
+                              ended)) {
     return Status::pending;
   }
   entry_.remove();

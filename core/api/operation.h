@@ -21,6 +21,9 @@ struct Response {
   std::string log_id;
 };
 
+// A wait that is longer would overflow the clocks; nobody will be there to see its end.
+inline constexpr int64_t longest_wait_ms = 100LL * 366 * 86'400'000;
+
 class Operation {
  public:
   using Result = std::variant<std::monostate, TokenRef, std::shared_ptr<Flow>, std::shared_ptr<Response>>;

@@ -118,6 +118,7 @@ void ApiRequest::add_field(std::string_view name, std::string_view value) {
 }
 
 void ApiRequest::add_file(std::string_view name, std::string_view path) {
+  if (path.empty()) invalid("path must not be empty");
   std::string file(path);
   Upload::check(file);
   add_part({.name = std::string(name), .file_name = file_name_of(path), .path = std::move(file)});
@@ -174,9 +175,12 @@ HttpRequest ApiRequest::build(std::string_view api_base, const Options &settings
   }
   const StreamEnding *ending = find_stream_ending(path_);
   if (ending && ending->switched_by_body && stream_field_ != StreamField::yes) {
-    if (stream_field_ != StreamField::absent)
+    if (stream_field_ == StreamField::no)
       invalid("the body says \"stream\": false: leave it out, or use coze_request_send");
-    if (json_ && !json_is_object_) invalid("the body of " + path_ + " must be a JSON object");
+    if (stream_field_ == StreamField::other)
+      invalid("\"stream\" in the body must be true or false: leave it out, and it is set here");
+    if ((json_ && !json_is_object_) || !parts_.empty())
+      invalid("the body of " + path_ + " must be a JSON object");
     http.body = std::make_shared<const Body>(with_stream_true(json_ ? json_->text : "{}"));
     http.content_type = "application/json";
   }

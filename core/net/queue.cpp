@@ -5,6 +5,8 @@
 #include "base/clock.h"
 #include "base/fork.h"
 
+#include <algorithm>
+
 namespace coze::core {
 namespace {
 
@@ -26,6 +28,7 @@ void CompletionQueue::settle(bool was) {
 }
 
 uint64_t CompletionQueue::next(int64_t timeout_ms) {
+  timeout_ms = std::min(timeout_ms, INT64_MAX / 4);  // so that nothing below overflows
   const int64_t deadline = timeout_ms > 0 ? Clock::system().boot_ms() + timeout_ms : 0;
   while (!forked()) {
     {
