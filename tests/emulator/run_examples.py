@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+"""Runs every example in C as a user would, beside the emulator: tests/with-emulator run_examples.py FOLDER
+
+FOLDER holds the built programs. Settings come through the environment, a person's part is examples/person's.
+"""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import unittest
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PERSON = [sys.executable, str(ROOT / "examples/person")]
+SECONDS = 40
+PROGRAMS = pathlib.Path(sys.argv.pop(1)) if len(sys.argv) > 1 else ROOT / "build/dev/examples"
+READY = json.loads(os.environ["COZE_EMULATOR"])
+
+SETTINGS = {
+    "COZE_API_TOKEN": READY["pat"],
+    "COZE_SERVICE_TOKEN": READY["sat"],
+    "COZE_WEB_OAUTH_CLIENT_ID": READY["web"]["client_id"],
+    "COZE_WEB_OAUTH_CLIENT_SECRET": READY["web"]["client_secret"],
+    "COZE_WEB_OAUTH_REDIRECT_URI": READY["web"]["redirect_uris"][0],
+    "COZE_PKCE_OAUTH_CLIENT_ID": READY["pkce"]["client_id"],
+    "COZE_PKCE_OAUTH_REDIRECT_URI": READY["pkce"]["redirect_uris"][0],
+    "COZE_DEVICE_OAUTH_CLIENT_ID": READY["device"]["client_id"],
+    "COZE_JWT_OAUTH_CLIENT_ID": READY["jwt"]["client_id"],
+    "COZE_JWT_OAUTH_PUBLIC_KEY_ID": READY["jwt"]["public_key_id"],
+    "COZE_JWT_OAUTH_PRIVATE_KEY_FILE_PATH": READY["jwt"]["private_key_file"],
+    "COZE_BOT_ID": "7300000000000000001",
+}
+SECRETS = [READY["pat"], READY["sat"], READY["web"]["client_secret"]]
+
+
+def environment(**changes):
+    kept = {name: value for name, value in os.environ.items() if name not in ("COZE_PERSON", "COZE_LOG")}
+    merged = {**kept, **SETTINGS, **changes}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def control(path, body):
+    order = urllib.request.Request(
+        READY["base_url"] + path, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
+    )
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(order, timeout=SECONDS) as answer:
+        return json.load(answer)
+
+
+class Examples(unittest.TestCase):
+    def setUp(self):
+        control("/_control/reset", {})
+        control("/_control/settings", {"device_poll_interval_seconds": 1})
+
+    def run_program(self, name, *arguments, given="", code=0, **changes):
+        done = subprocess.run(
+            [PROGRAMS / name, *arguments], input=given, env=environment(**changes), capture_output=True, text=True,
+            timeout=SECONDS,
+        )
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        for secret in SECRETS:
+            self.assertNotIn(secret, done.stdout + done.stderr)
+        return done
+
+    def start(self, name, **changes):
+        program = subprocess.Popen(
+            [PROGRAMS / name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=environment(**changes),
+        )
+        self.addCleanup(program.kill)
+        return program
+
+    def address(self, program):
+        """The address that the program asks a person to open."""
+        seen = ""
+        for line in program.stdout:
+            seen += line
+            found = re.search(r"http\S+", line)
+            if found:
+                return found.group()
+        return self.fail("no address in:\n" + seen)
+
+    def visit(self, address, *arguments):
+        done = subprocess.run([*PERSON, *arguments, address], capture_output=True, text=True, timeout=SECONDS, check=True)
+        return done.stdout
+
+    def log_in_with_browser(self, name):
+        program = self.start(name)
+        landed = self.visit(self.address(program))
+        out, err = program.communicate("this is no address\n" + landed, timeout=SECONDS)
+        self.assertEqual(program.returncode, 0, out + err)
+        self.assertIn("login:", err)
+        self.assertIn("Logged in", out)
+        self.assertIn("Hello, Alex", out)
+
+    def test_token_auth(self):
+        self.assertIn("Hello, Alex", self.run_program("token_auth").stdout)
+
+    def test_token_auth_without_a_token(self):
+        done = self.run_program("token_auth", code=2, COZE_API_TOKEN=None)
+        self.assertIn("COZE_API_TOKEN is not set", done.stderr)
+
+    def test_token_auth_with_a_wrong_token(self):
+        done = self.run_program("token_auth", code=1, COZE_API_TOKEN="pat_wrong_CANARY")
+        self.assertIn("users.me", done.stderr)
+        self.assertNotIn("CANARY", done.stderr)
+
+    def test_web_oauth(self):
+        self.log_in_with_browser("web_oauth")
+
+    def test_pkce_oauth(self):
+        self.log_in_with_browser("pkce_oauth")
+
+    def test_web_oauth_refused(self):
+        program = self.start("web_oauth")
+        out, err = program.communicate(self.visit(self.address(program), "--deny"), timeout=SECONDS)
+        self.assertEqual(program.returncode, 1, out + err)
+        self.assertIn("login:", err)
+
+    def test_device_oauth(self):
+        program = self.start("device_oauth")
+        self.visit(self.address(program))
+        out, err = program.communicate(timeout=SECONDS)
+        self.assertEqual(program.returncode, 0, out + err)
+        self.assertIn("Hello, Alex", out)
+
+    def test_device_oauth_refused(self):
+        program = self.start("device_oauth")
+        self.visit(self.address(program), "--deny")
+        out, err = program.communicate(timeout=SECONDS)
+        self.assertEqual(program.returncode, 1, out + err)
+        self.assertIn("login:", err)
+
+    def test_jwt_oauth(self):
+        self.assertIn("Hello, ", self.run_program("jwt_oauth").stdout)
+
+    def test_chat_stream(self):
+        self.assertIn("You said: ", self.run_program("chat_stream").stdout)
+
+    def test_event_loop(self):
+        self.assertIn("20 calls, one thread", self.run_program("event_loop").stdout)
+
+    def test_quickstart(self):
+        out = self.run_program("quickstart", COZE_PERSON=str(ROOT / "examples/person")).stdout
+        self.assertIn("You said: ", out)
+        self.assertNotIn("failed", out)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)
