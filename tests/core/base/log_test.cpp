@@ -7,7 +7,6 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <regex>
 #include <thread>
 
 namespace coze::core {
@@ -28,9 +27,9 @@ TEST_F(LogTest, StampsAndRedacts) {
   log.write(LogLevel::warn, "refused pat_hush\nsecond line");
   std::string record;
   ASSERT_TRUE(log.next(record));
-  EXPECT_TRUE(std::regex_match(
-      record, std::regex(R"(20\d\d-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\d\.\d{3}Z warn .*)")))
-      << record;
+  std::string shape = record.substr(0, 30);
+  for (char &c : shape) c = c >= '0' && c <= '9' ? '0' : c;
+  EXPECT_EQ(shape, "0000-00-00T00:00:00.000Z warn ") << record;
   EXPECT_EQ(message_of(record), "warn refused pat_*** second line");
   EXPECT_FALSE(log.next(record));
 }
