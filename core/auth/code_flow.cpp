@@ -126,7 +126,7 @@ CodeFlow::CodeFlow(std::shared_ptr<Credential> credential, std::string_view redi
   url_ = authorize_url(settings, redirect_uri_, state_, challenge);
 }
 
-void CodeFlow::finish(std::optional<std::string_view> redirect, int64_t, Done done) {
+void CodeFlow::finish(std::optional<std::string_view> redirect, int64_t timeout_ms, Done done) {
   std::optional<Error> error;
   try {
     credential_->engine()->check_usable();
@@ -135,6 +135,7 @@ void CodeFlow::finish(std::optional<std::string_view> redirect, int64_t, Done do
     if (finished_) throw Error(Status::state, "this flow has brought its token already: start another one");
     code_ = code_in(redirect);
     sent_again_ = cancelled_ = false;
+    timeout_ms_ = timeout_ms;
     done_ = std::move(done);
   } catch (Error &fault) {
     error = std::move(fault);
@@ -184,6 +185,7 @@ void CodeFlow::exchange() {
   try {
     HttpRequest request =
         code_exchange_request(credential_->settings(), code_.reveal(), redirect_uri_, verifier_.reveal());
+    if (timeout_ms_ > 0) request.total_timeout_ms = std::min(request.total_timeout_ms, timeout_ms_);
     auto ticket = credential_->engine()->start(
         std::move(request),
         [self = shared_from_this()](Outcome outcome) { self->answered(std::move(outcome)); });

@@ -48,6 +48,7 @@ class CodeFlow final : public Flow, public std::enable_shared_from_this<CodeFlow
   Done done_;  // of the finish that is going on
   Secret code_;
   Engine::Ticket ticket_ = 0;
+  int64_t timeout_ms_ = -1;
   bool sent_again_ = false, cancelled_ = false, finished_ = false;
 };
 

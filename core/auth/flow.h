@@ -42,8 +42,8 @@ class Flow {
 
   // Web and PKCE: `redirect` is the URL or query as it arrived. Device: nullopt, polls until the answer or
   // timeout_ms (negative = until the code expires; 0 = one poll, which may end in Error(auth_pending)).
-  // `done` once, inline for what needs no network, else on the I/O thread. One finish at a time:
-  // Error(state).
+  // For web and PKCE a positive timeout_ms bounds the exchange. `done` once, inline for what needs no
+  // network, else on the I/O thread. One finish at a time: Error(state).
   virtual void finish(std::optional<std::string_view> redirect, int64_t timeout_ms,
                       std::function<void(TokenOutcome)> done) = 0;
   // The finish that is going on ends in Error(cancelled), within 50 ms. Any thread.
