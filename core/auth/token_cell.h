@@ -50,7 +50,7 @@ class TokenCell {
  private:
   static constexpr int kSlotShift = 56;  // leaves 2^56 handles: one every 5 ns for eleven years
   static constexpr uint64_t kCountMask = (uint64_t{1} << kSlotShift) - 1;
-  static constexpr int64_t kClockSlackMs = 1'000;
+  static constexpr int64_t kClockSlackMs = 2'000;  // the coarse wall clock has whole seconds
 
   struct alignas(64) Stripe {
     std::atomic<uint64_t> word{0};

@@ -48,11 +48,12 @@ const char *login_advice(Grant grant) {
 void deliver(const std::function<void(TokenOutcome)> &done, const TokenRef &token,
              const std::optional<Error> &error) {
   TokenOutcome outcome;
-  if (error) {
+  try {
     outcome.error = error;
-  } else {
-    outcome.token = token;
+  } catch (const std::bad_alloc &) {
+    outcome.error = Error(Status::memory, "out of memory");
   }
+  if (!error) outcome.token = token;
   done(std::move(outcome));
 }
 
@@ -225,6 +226,8 @@ void TokenSource::answered(const FlightRef &flight, Outcome outcome) {
       fields = read_token(*outcome.reply, server_.at_ms(boot_ms) / 1000);
     } catch (Error &failure) {
       error = std::move(failure);
+    } catch (const std::bad_alloc &) {
+      error = Error(Status::memory, "out of memory");
     }
   }
   const bool refused = error && settings_.grant != Grant::jwt && is_refused_login(outcome, *error);
@@ -255,34 +258,41 @@ void TokenSource::conclude(const FlightRef &flight, Result result) {
     std::lock_guard lock(mutex_);
     if (flight_ != flight) return;
     flight_.reset();
-    const int64_t now_ms = engine_->clock().boot_ms();
-    // The revision says what a result may replace. A flight that began before an invalidate of the token that
-    // was current then brings a newer one, and is welcome. One that began before somebody installed another
-    // token brings news of an older login, perhaps another person's, and is dropped, whether good or bad.
-    const bool overtaken = flight->revision != revision_.load(std::memory_order_relaxed);
-    if (overtaken) {
-      result = {};
-    } else if (result.error) {
-      reject(result, now_ms);
-    } else {
-      accept(*flight, result);
+    try {
+      judge(*flight, result, token, next);
+    } catch (const std::bad_alloc &) {
+      result.error = Error(Status::memory, "out of memory");
     }
-    kept_old = result.error && result.error->status != Status::cancelled && has_usable(now_ms);
-    if (!result.error) {
-      if (!overtaken || has_usable(now_ms)) {
-        token = current_;
-      } else if (!can_refresh()) {
-        result.error = nothing_to_refresh_with();
-      } else if (!waiters_.empty()) {
-        next = board();  // for what was installed meanwhile
-      }
-    }
+    kept_old =
+        result.error && result.error->status != Status::cancelled && has_usable(engine_->clock().boot_ms());
     arm();
     if (!next) waiters.swap(waiters_);
   }
   if (kept_old) warn_of(*result.error);
   if (next) launch(next);
   for (const Waiter &waiter : waiters) deliver(waiter.done, token, result.error);
+}
+
+// Leaves a token, or an error in `result`, or another flight that those who wait go on waiting for.
+void TokenSource::judge(const Flight &flight, Result &result, TokenRef &token, FlightRef &next) {
+  const int64_t now_ms = engine_->clock().boot_ms();
+  // The revision says what a result may replace. A flight that began before an invalidate of the token that
+  // was current then brings a newer one, and is welcome. One that began before somebody installed another
+  // token brings news of an older login, perhaps another person's, and is dropped, whether good or bad.
+  if (flight.revision == revision_.load(std::memory_order_relaxed)) {
+    if (result.error) return reject(result, now_ms);
+    accept(flight, result);
+    if (!result.error) token = current_;
+    return;
+  }
+  result = {};
+  if (has_usable(now_ms)) {
+    token = current_;
+  } else if (!can_refresh()) {
+    result.error = nothing_to_refresh_with();
+  } else if (!waiters_.empty()) {
+    next = board();  // for what was installed meanwhile
+  }
 }
 
 void TokenSource::accept(const Flight &flight, Result &result) {
@@ -294,12 +304,8 @@ void TokenSource::accept(const Flight &flight, Result &result) {
   if (settings_.grant != Grant::jwt && fields.refresh.empty()) {
     fields.refresh = flight.refresh_token;  // RFC 6749 section 6: without a new one the old one stays good
   }
-  try {
-    adopt(std::move(fields), result.boot_ms);
-    permission_tried_ = std::exchange(permission_heals_, false);
-  } catch (const std::bad_alloc &) {
-    result.error = Error(Status::memory, "out of memory");
-  }
+  adopt(std::move(fields), result.boot_ms);
+  permission_tried_ = std::exchange(permission_heals_, false);
 }
 
 void TokenSource::reject(Result &result, int64_t now_ms) {
@@ -316,32 +322,40 @@ void TokenSource::reject(Result &result, int64_t now_ms) {
   mandatory_boot_ms_ = end_boot_ms_;  // there is nothing left to be early for
 }
 
-void TokenSource::warn_of(const Error &error) {
-  Log &log = engine_->log();
-  if (!log.wants(LogLevel::warn)) return;
-  log.write(LogLevel::warn,
-            "a token could not be refreshed ahead of time, the old one stays in use: " + error.message);
+void TokenSource::warn_of(const Error &error) noexcept {
+  try {
+    engine_->log().write(
+        LogLevel::warn,
+        "a token could not be refreshed ahead of time, the old one stays in use: " + error.message);
+  } catch (const std::bad_alloc &) {  // one record less
+  }
 }
 
 // --- the current token
 // -----------------------------------------------------------------------------------------------
 
+// Either all of it happens or, when memory runs out, nothing.
 void TokenSource::adopt(TokenFields fields, int64_t boot_ms) {
-  refresh_token_ = settings_.grant == Grant::jwt ? Secret() : fields.refresh;
-  login_error_.reset();
-  failures_ = 0;
-  end_boot_ms_ = advisory_boot_ms_ = mandatory_boot_ms_ = kNever;
+  Secret refresh_token = settings_.grant == Grant::jwt ? Secret() : fields.refresh;
+  const bool renewable = settings_.grant == Grant::jwt || !refresh_token.empty();
+  int64_t end = kNever, mandatory = kNever, advisory = kNever;
   if (fields.expires_at != 0) {
     // What is left is the server's to say; from here on the boot clock alone counts it.
     const int64_t left_ms = fields.expires_at * 1000 - server_.at_ms(boot_ms);
-    const Windows windows = can_refresh() ? windows_for(left_ms, jitter()) : Windows{};
-    end_boot_ms_ = boot_ms + left_ms;
-    mandatory_boot_ms_ = end_boot_ms_ - windows.mandatory_ms;
-    advisory_boot_ms_ = can_refresh() ? end_boot_ms_ - windows.advisory_ms : kNever;
+    const Windows windows = renewable ? windows_for(left_ms, jitter()) : Windows{};
+    end = boot_ms + left_ms;
+    mandatory = end - windows.mandatory_ms;
+    if (renewable) advisory = end - windows.advisory_ms;
   }
-  current_ = cell_.publish(std::move(fields), std::min(advisory_boot_ms_, mandatory_boot_ms_));
+  current_ = cell_.publish(std::move(fields), std::min(advisory, mandatory));
   usable_ = true;
   permission_tried_ = false;
+  refresh_token_ = std::move(refresh_token);
+  login_error_.reset();
+  failures_ = 0;
+  end_boot_ms_ = end;
+  mandatory_boot_ms_ = mandatory;
+  advisory_boot_ms_ = advisory;
   revision_.fetch_add(1, std::memory_order_release);
 }
 

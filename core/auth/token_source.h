@@ -69,7 +69,7 @@ class TokenSource final : public Credential {
     conclude(flight, {std::nullopt, 0, std::move(error), false});
   }
   void conclude(const FlightRef &flight, Result result);
-  void warn_of(const Error &error);
+  void warn_of(const Error &error) noexcept;
 
   // With mutex_ held.
   bool has_usable(int64_t boot_ms) const { return usable_ && boot_ms < mandatory_boot_ms_; }
@@ -77,6 +77,7 @@ class TokenSource final : public Credential {
   bool is_current(const Token &token) const { return current_ && current_->access() == token.access(); }
   Error nothing_to_refresh_with() const;
   FlightRef board();
+  void judge(const Flight &flight, Result &result, TokenRef &token, FlightRef &next);
   void accept(const Flight &flight, Result &result);
   void reject(Result &result, int64_t now_ms);
   void adopt(TokenFields fields, int64_t boot_ms);

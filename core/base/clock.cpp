@@ -26,8 +26,9 @@ class SystemClock final : public Clock {
 #endif
   }
   CoarseTime coarse() const override {
-#if defined(CLOCK_MONOTONIC_COARSE) && defined(CLOCK_REALTIME_COARSE)
-    return {read_ms(CLOCK_MONOTONIC_COARSE), read_ms(CLOCK_REALTIME_COARSE)};  // a third of the cost of the precise ones
+#if defined(CLOCK_MONOTONIC_COARSE)
+    // Half of the cost of two clock_gettime, a fifth of two precise ones.
+    return {read_ms(CLOCK_MONOTONIC_COARSE), int64_t{time(nullptr)} * 1000};
 #else
     return {boot_ms(), wall_ms()};
 #endif

@@ -20,6 +20,7 @@ constexpr char kVerifier[] = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 class CodeFlowTest : public testing::Test {
  protected:
+  void TearDown() override { engine->close(); }
   std::shared_ptr<ScriptEngine> engine = std::make_shared<ScriptEngine>();
   std::shared_ptr<Credential> web = make_web_credential(engine, Options(), "web.app", "web-secret");
   std::shared_ptr<Credential> pkce = make_pkce_credential(engine, Options(), "pkce.app");
@@ -234,6 +235,19 @@ TEST_F(CodeFlowTest, AWholeUrlMustBeAtTheRedirectUri) {
   flow = Flow::make(web, "http://127.0.0.1:8123", "st4te", std::nullopt);
   EXPECT_EQ(finish("http://127.0.0.1:8124/?code=c&state=st4te"), Status::invalid_argument);
   EXPECT_EQ(finish("http://127.0.0.1:8123/?code=c&state=st4te"), Status::ok);
+}
+
+TEST_F(CodeFlowTest, TheCallersTimeBoundsTheExchange) {
+  int64_t allowed_ms = 0;
+  engine->server = [&](const Sent &sent) {
+    allowed_ms = sent.total_timeout_ms;
+    return engine->token("czu_1", 900, "rt-1");
+  };
+  Ending<TokenOutcome> end;
+  flow->finish("code=c0de&state=st4te", 1'234, end.done());
+  engine->run();
+  EXPECT_EQ(end.status(), Status::ok);
+  EXPECT_EQ(allowed_ms, 1'234);
 }
 
 TEST_F(CodeFlowTest, ACodeIsSentAgainOnlyWhenItHadNotLeft) {

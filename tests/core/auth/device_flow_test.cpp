@@ -14,6 +14,7 @@ using testing::HasSubstr;
 
 class DeviceFlowTest : public testing::Test {
  protected:
+  void TearDown() override { engine->close(); }
   std::shared_ptr<ScriptEngine> engine = std::make_shared<ScriptEngine>();
   std::shared_ptr<Credential> credential = make_device_credential(engine, Options(), "device.app");
   std::shared_ptr<Flow> flow;

@@ -22,6 +22,14 @@ namespace coze::test {
 
 using namespace coze::core;
 
+// For a test in which allocations fail: how many succeed before the next one does not; negative: all.
+inline thread_local int64_t allocations_left = -1;
+// While it lives, the test's own doings are spared.
+struct Spared {
+  int64_t left = std::exchange(allocations_left, -1);
+  ~Spared() { allocations_left = left; }
+};
+
 // A request as it went out, in plain text.
 struct Sent {
   std::string method, url, bearer, body, content_type;
@@ -147,6 +155,8 @@ class ScriptEngine final : public Engine {
 
   Ticket start(HttpRequest request, std::function<void(Outcome)> done, std::shared_ptr<Progress>) override {
     check_usable();
+    ::operator delete(::operator new(1));  // the real one allocates, and may fail
+    Spared spared;
     Ticket ticket = 0;
     {
       std::lock_guard lock(mutex_);
@@ -167,6 +177,7 @@ class ScriptEngine final : public Engine {
     return ticket;
   }
   void cancel(Ticket ticket) override {
+    Spared spared;
     {
       std::lock_guard lock(mutex_);
       cancel_locked(ticket);
@@ -175,6 +186,8 @@ class ScriptEngine final : public Engine {
   }
   Ticket after(int64_t ms, std::function<void(bool)> run) override {
     check_usable();
+    ::operator delete(::operator new(1));
+    Spared spared;
     std::lock_guard lock(mutex_);
     timers_[++last_ticket_] = {manual.boot_ms() + ms, std::move(run)};
     changed_.notify_all();
@@ -237,14 +250,16 @@ class ScriptEngine final : public Engine {
   void kick() { changed_.notify_all(); }
 
   void serve(Ticket ticket, const Sent &seen) {
-    {
-      std::lock_guard lock(mutex_);
-      if (!open_.count(ticket)) return;
-    }
-    auto outcome = server(seen);
-    if (!outcome) return;
     std::function<void(Outcome)> done;
+    std::optional<Outcome> outcome;
     {
+      Spared spared;
+      {
+        std::lock_guard lock(mutex_);
+        if (!open_.count(ticket)) return;
+      }
+      outcome = server(seen);
+      if (!outcome) return;
       std::lock_guard lock(mutex_);
       auto found = open_.find(ticket);
       if (found == open_.end()) return;
@@ -269,6 +284,7 @@ class ScriptEngine final : public Engine {
   }
   bool run_one(std::unique_lock<std::mutex> &lock) {
     std::function<void()> task;
+    std::optional<Spared> spared(std::in_place);
     if (!tasks_.empty()) {
       task = std::move(tasks_.front());
       tasks_.pop_front();
@@ -282,6 +298,7 @@ class ScriptEngine final : public Engine {
     }
     if (!task) return false;
     lock.unlock();
+    spared.reset();
     task();
     task = nullptr;
     lock.lock();

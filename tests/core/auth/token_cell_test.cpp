@@ -74,7 +74,7 @@ TEST(TokenCell, ASuspendedMachineOrAMovedClockAsksForACloserLook) {
   cell.publish(fields("a"), until);
   clock.pass(1'000);
   EXPECT_TRUE(cell.acquire());
-  clock.suspend(1'500);
+  clock.suspend(3'500);
   EXPECT_FALSE(cell.acquire());
   cell.arm(until);
   EXPECT_TRUE(cell.acquire());
