@@ -25,7 +25,8 @@ class Credential : public std::enable_shared_from_this<Credential> {
 
   // The current token when it may be used as it is; empty when only get() can tell (none yet, mandatory
   // window, invalidated). In the advisory window one caller starts a refresh in the background, all keep the
-  // old token. No mutex, no I/O.
+  // old token. No I/O, and no mutex but for the moment when a window begins or a clock was moved. Does not
+  // look whether the engine may be used: in a forked child that is for the caller to do first.
   virtual TokenRef current() = 0;
 
   // A valid token, after at most one shared request. `done` is called exactly once: inline when the answer is

@@ -30,6 +30,8 @@ class Flow {
                                     std::optional<std::string_view> state,
                                     std::optional<std::string_view> verifier);
   // Device: asks for the codes. `done` once, on the I/O thread; the ticket can be cancelled at the engine.
+  // Throws Error(state) for the wrong kind of credential or an engine that cannot be used; then `done` is not
+  // called.
   static Engine::Ticket make_device(std::shared_ptr<Credential> credential,
                                     std::function<void(FlowOutcome)> done);
 
