@@ -51,7 +51,7 @@ static void *exit_here(void *argument) {
 
 static void *wait_for_ids(void *argument) {
   (void)argument;
-  while (coze_client_next(client, -1) == 0) {
+  while (coze_client_next(client, -1) != UINT64_MAX) {
   }
   return NULL;
 }

@@ -150,26 +150,39 @@ static void what_keeps_working(struct world *world) {
   CHECK_NUMBER(coze_auth_revision(world->jwt), 0);
 }
 
-static void a_client_of_its_own(struct world *world) {
-  coze_client *client = client_for(server_base(server));
-  coze_auth *auth = coze_auth_new_pat(client, "pat_child");
+/* ThreadSanitizer takes a new thread of the child for the parent's one whose id it has. */
+#if defined(__SANITIZE_THREAD__)
+static void asynchronous_too(coze_client *client, const coze_request *request) {
+  (void)client;
+  (void)request;
+}
+#else
+static void asynchronous_too(coze_client *client, const coze_request *request) {
   coze_auth *jwt = coze_auth_new_jwt(client, "456.app.coze", "kid", KEY_PKCS8, NULL);
   coze_request *chat = coze_request_new("POST", "/v3/chat?count=2");
-  coze_response *response = coze_request_send(world->request, auth);
-  coze_op *op = coze_request_send_async(world->request, auth);
-  coze_stream *stream = coze_request_stream_async(chat, auth);
   coze_token *token = coze_auth_get_token(jwt);
-  CHECK(response != NULL && token != NULL);
+  coze_op *op = coze_request_send_async(request, jwt);
+  coze_stream *stream = coze_request_stream_async(chat, jwt);
+  CHECK(token != NULL);
   CHECK_STATUS(coze_op_wait(op, -1), COZE_OK);
   while (coze_stream_next(stream, -1) == COZE_OK) {
   }
   CHECK_STATUS(coze_stream_next(stream, 0), COZE_DONE);
-  coze_token_free(token);
   coze_stream_free(stream);
   coze_op_free(op);
-  coze_response_free(response);
+  coze_token_free(token);
   coze_request_free(chat);
   coze_auth_free(jwt);
+}
+#endif
+
+static void a_client_of_its_own(struct world *world) {
+  coze_client *client = client_for(server_base(server));
+  coze_auth *auth = coze_auth_new_pat(client, "pat_child");
+  coze_response *response = coze_request_send(world->request, auth);
+  CHECK_NUMBER(coze_response_status(response), 200);
+  asynchronous_too(client, world->request);
+  coze_response_free(response);
   coze_auth_free(auth);
   coze_client_free(client);
 }
@@ -187,12 +200,14 @@ static int exit_code_of(pid_t child) {
 
 static void fork_into(struct world *world, enum child kind) {
   pid_t child = fork();
-  REQUIRE(child >= 0);
   if (child == 0) run_child(world, kind);
+  REQUIRE(child > 0);
   CHECK_NUMBER(exit_code_of(child), 0);
 }
 
 static void run_child(struct world *world, enum child kind) {
+  static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
+  check_mutex = unlocked; /* another thread of the parent may have held it */
   check_done = check_failed = 0;
   if (kind == USES_ALL || kind == FORKS_AGAIN) {
     what_is_the_parents(world);
@@ -219,7 +234,7 @@ static void read_to_its_end(coze_stream *stream, int events) {
 }
 
 /* Everything that was open before the children came and went is still good, on the same connections. */
-static void parent_goes_on(struct world *world, long closed_before) {
+static void parent_goes_on(struct world *world, long closed) {
   coze_response *response;
   coze_token *token;
   CHECK(coze_client_wait_handle(world->client) >= 0);
@@ -227,7 +242,7 @@ static void parent_goes_on(struct world *world, long closed_before) {
   response = coze_op_take_response(world->finished);
   CHECK_NUMBER(coze_response_status(response), 200);
   coze_response_free(response);
-  CHECK_NUMBER(server_count(server, SERVER_CLOSED), closed_before);
+  CHECK_NUMBER(server_count(server, SERVER_CLOSED), closed);
   server_open_gate(server);
   read_to_its_end(world->pull, 4);
   read_to_its_end(world->asynchronous, 4);
@@ -244,23 +259,18 @@ static void parent_goes_on(struct world *world, long closed_before) {
   coze_token_free(token);
 }
 
-/* Connections of children that free a client of their own do close; they are made before this is read. */
+/* A child closes what it opened; the connections that the parent had before stay. */
 static void parent_and(enum child kind) {
   struct world world;
-  long own_connections = 0;
+  long parents, childrens;
   server = server_start();
   open_world(&world);
+  parents = server_count(server, SERVER_ACCEPTED);
   fork_into(&world, kind);
-  if (kind == USES_ALL) own_connections = 1;
-  if (kind == FORKS_AGAIN) own_connections = 2;
-  if (own_connections) {
-    /* Each child's client has one lane connection and at least one of the I/O thread. */
-    CHECK(server_wait(server, SERVER_CLOSED, 2 * own_connections));
-    parent_goes_on(&world, server_count(server, SERVER_CLOSED));
-  } else {
-    CHECK_NUMBER(server_count(server, SERVER_CLOSED), 0);
-    parent_goes_on(&world, 0);
-  }
+  childrens = server_count(server, SERVER_ACCEPTED) - parents;
+  CHECK((childrens > 0) == (kind == USES_ALL || kind == FORKS_AGAIN));
+  CHECK(server_wait(server, SERVER_CLOSED, childrens));
+  parent_goes_on(&world, childrens);
   free_world(&world);
   server_stop(server);
 }
