@@ -13,28 +13,28 @@
  *     coze_response_free(response); coze_request_free(request);
  *     coze_auth_free(auth); coze_client_free(client);
  *
- * OWNERSHIP. What a function whose name holds _new, _from_, _get_token, _finish, _send, _stream, _async, _take_,
- * _parse or ends in _json returns is yours: give it to the _free of its type. (coze_token_to_json is a getter: borrowed.)
- * Every other pointer is borrowed from the first argument and lives as long as that does, unless its comment says
- * less. Everything that you pass in is copied or not kept. Handles may be freed in any order, from any thread;
- * _free(NULL) does nothing.
+ * OWNERSHIP. What a function whose name holds _new, _from_, _get_token, _finish, _send, _stream, _async,
+ * _take_, _parse or ends in _json returns is yours: give it to the _free of its type. (coze_token_to_json is
+ * a getter: borrowed.) Every other pointer is borrowed from the first argument and lives as long as that
+ * does, unless its comment says less. Everything that you pass in is copied or not kept. Handles may be freed
+ * in any order, from any thread; _free(NULL) does nothing.
  *
  * TEXT is UTF-8 and ends in NUL; bytes come as a pointer and a size. NULL means absent, "" means empty.
  *
- * ERRORS. A call that can fail returns a coze_status (0 fine, positive not an error, negative an error) or a handle
- * (NULL = error). The details are in this thread's record, coze_last_error(): every call that can fail clears it first;
- * getters and _free never touch it. An asynchronous failure travels with its operation and is put into the record of
- * the thread that polls, waits or takes.
+ * ERRORS. A call that can fail returns a coze_status (0 fine, positive not an error, negative an error) or a
+ * handle (NULL = error). The details are in this thread's record, coze_last_error(): every call that can fail
+ * clears it first; getters and _free never touch it. An asynchronous failure travels with its operation and
+ * is put into the record of the thread that polls, waits or takes.
  *
  * THREADS. Each function says which threads may call it:
  *     "any": from any thread, at any time, also while other threads use the same handle;
  *     "one at a time": from any thread, but not while another thread is in a call on the same handle.
- * The library never calls your code and never runs it on a thread of its own. The plain name of a call runs on your
- * thread and blocks; its _async twin returns at once, runs on the client's I/O thread, and announces its end
- * through the client's completion queue (coze_client_next).
+ * The library never calls your code and never runs it on a thread of its own. The plain name of a call runs
+ * on your thread and blocks; its _async twin returns at once, runs on the client's I/O thread, and announces
+ * its end through the client's completion queue (coze_client_next).
  *
- * There is nothing to initialise and nothing to clean up. After fork(), handles of the parent other than options,
- * requests, tokens, responses and JSON answer COZE_E_FORKED in the child: make a new client there.
+ * There is nothing to initialise and nothing to clean up. After fork(), handles of the parent other than
+ * options, requests, tokens, responses and JSON answer COZE_E_FORKED in the child: make a new client there.
  */
 #ifndef COZE_H
 #define COZE_H
@@ -104,8 +104,9 @@ typedef enum coze_status {
   COZE_E_CANCELLED = -20,
   COZE_E_TIMEOUT = -21,
   COZE_E_NETWORK = -22,
-  COZE_E_TLS = -23, /**< The server's certificate or the TLS handshake; the message says which check failed. */
-  COZE_E_IO = -24,  /**< A local file. */
+  COZE_E_TLS =
+      -23,         /**< The server's certificate or the TLS handshake; the message says which check failed. */
+  COZE_E_IO = -24, /**< A local file. */
 
   /* The peer lied or stopped. */
   COZE_E_PROTOCOL = -40,   /**< The answer is not what Coze would send. */
@@ -127,32 +128,35 @@ typedef enum coze_status {
   COZE_STATUS_FORCE32 = 0x7fffffff
 } coze_status;
 
-/** Settings by number: strings from 1000, integers from 2000. Values never change; new ones are added at the end.
- * Defaults and bounds are in README's table. */
+/** Settings by number: strings from 1000, integers from 2000. Values never change; new ones are added at the
+ * end. Defaults and bounds are in README's table. */
 typedef enum coze_option {
-  COZE_OPT_API_BASE = 1000,     /**< API address, COZE_API_BASE_COM unless set; a path prefix is allowed. */
-  COZE_OPT_WWW_BASE = 1001,     /**< Address of the authorize page; derived from API_BASE unless set. */
-  COZE_OPT_USER_AGENT = 1002,   /**< Put after libcoze's own User-Agent: "myapp/1.0". */
-  COZE_OPT_PROXY = 1003,        /**< "http://host:port" or "socks5h://host:port"; "" = none. Unset: the environment. */
-  COZE_OPT_NO_PROXY = 1004,     /**< Comma-separated hosts that go without the proxy. */
-  COZE_OPT_CA_FILE = 1005,      /**< PEM file of trusted authorities, instead of the system's. */
-  COZE_OPT_CA_PEM = 1006,       /**< PEM text of trusted authorities, instead of a file. */
-  COZE_OPT_WORKSPACE_ID = 1007, /**< Authorize for one workspace (web, PKCE, device). */
-  COZE_OPT_ACCOUNT_ID = 1008,   /**< JWT: another account or organisation. */
-  COZE_OPT_ENTERPRISE_ID = 1009,    /**< JWT: an enterprise privileged app. */
-  COZE_OPT_SCOPE = 1010,            /**< JWT of a channel app: the scope, a JSON object. */
-  COZE_OPT_SESSION_NAME = 1011,     /**< JWT: your name for the end user. */
-  COZE_OPT_SESSION_CONTEXT = 1012,  /**< JWT: session context, a JSON object. */
-  COZE_OPT_PKCE_METHOD = 1013,      /**< "S256" or "plain". */
-  COZE_OPT_LOG_LEVEL = 1014,        /**< "off", "error", "warn", "info" or "debug": what coze_client_next_log gives. */
+  COZE_OPT_API_BASE = 1000,   /**< API address, COZE_API_BASE_COM unless set; a path prefix is allowed. */
+  COZE_OPT_WWW_BASE = 1001,   /**< Address of the authorize page; derived from API_BASE unless set. */
+  COZE_OPT_USER_AGENT = 1002, /**< Put after libcoze's own User-Agent: "myapp/1.0". */
+  COZE_OPT_PROXY =
+      1003, /**< "http://host:port" or "socks5h://host:port"; "" = none. Unset: the environment. */
+  COZE_OPT_NO_PROXY = 1004,        /**< Comma-separated hosts that go without the proxy. */
+  COZE_OPT_CA_FILE = 1005,         /**< PEM file of trusted authorities, instead of the system's. */
+  COZE_OPT_CA_PEM = 1006,          /**< PEM text of trusted authorities, instead of a file. */
+  COZE_OPT_WORKSPACE_ID = 1007,    /**< Authorize for one workspace (web, PKCE, device). */
+  COZE_OPT_ACCOUNT_ID = 1008,      /**< JWT: another account or organisation. */
+  COZE_OPT_ENTERPRISE_ID = 1009,   /**< JWT: an enterprise privileged app. */
+  COZE_OPT_SCOPE = 1010,           /**< JWT of a channel app: the scope, a JSON object. */
+  COZE_OPT_SESSION_NAME = 1011,    /**< JWT: your name for the end user. */
+  COZE_OPT_SESSION_CONTEXT = 1012, /**< JWT: session context, a JSON object. */
+  COZE_OPT_PKCE_METHOD = 1013,     /**< "S256" or "plain". */
+  COZE_OPT_LOG_LEVEL =
+      1014, /**< "off", "error", "warn", "info" or "debug": what coze_client_next_log gives. */
   COZE_OPT_CONNECT_TIMEOUT_MS = 2000, /**< Longest wait for a connection, name lookup and TLS included. */
-  COZE_OPT_TOTAL_TIMEOUT_MS = 2001,   /**< Longest time for a whole call, retries included; streams: until they open. */
-  COZE_OPT_IDLE_TIMEOUT_MS = 2002,    /**< Longest silence of a stream. */
-  COZE_OPT_TOKEN_TIMEOUT_MS = 2003,   /**< Longest time for one token request. */
-  COZE_OPT_MAX_RETRIES = 2004,        /**< How often a call that may safely be repeated is tried again. */
-  COZE_OPT_MAX_EVENT_BYTES = 2005,    /**< Largest single event of a stream. */
-  COZE_OPT_MAX_BODY_BYTES = 2006,     /**< Largest answer kept in memory. */
-  COZE_OPT_JWT_TTL_S = 2007,          /**< JWT: lifetime to ask for, in seconds. */
+  COZE_OPT_TOTAL_TIMEOUT_MS =
+      2001, /**< Longest time for a whole call, retries included; streams: until they open. */
+  COZE_OPT_IDLE_TIMEOUT_MS = 2002,  /**< Longest silence of a stream. */
+  COZE_OPT_TOKEN_TIMEOUT_MS = 2003, /**< Longest time for one token request. */
+  COZE_OPT_MAX_RETRIES = 2004,      /**< How often a call that may safely be repeated is tried again. */
+  COZE_OPT_MAX_EVENT_BYTES = 2005,  /**< Largest single event of a stream. */
+  COZE_OPT_MAX_BODY_BYTES = 2006,   /**< Largest answer kept in memory. */
+  COZE_OPT_JWT_TTL_S = 2007,        /**< JWT: lifetime to ask for, in seconds. */
 
   COZE_OPT_FORCE32 = 0x7fffffff
 } coze_option;
@@ -172,7 +176,8 @@ typedef enum coze_json_kind {
 
 /* ------------------------------------------------------------------------------------------------------------------
  * Version and errors
- * --------------------------------------------------------------------------------------------------------------- */
+ * ---------------------------------------------------------------------------------------------------------------
+ */
 
 /**
  * The version of the library that is running, as major × 65536 + minor × 256 + patch.
@@ -205,7 +210,8 @@ COZE_API const char *coze_status_name(coze_status status);
 /**
  * The record of this thread's last call that can fail.
  *
- * @return never NULL; its status is COZE_OK when that call did not fail. Valid until this thread's next call that can fail.
+ * @return never NULL; its status is COZE_OK when that call did not fail. Valid until this thread's next call
+ * that can fail.
  * @thread any; each thread sees its own record.
  * @since 0.1.0
  */
@@ -283,7 +289,8 @@ COZE_API int64_t coze_error_retry_after_ms(const coze_error *error);
 
 /* ------------------------------------------------------------------------------------------------------------------
  * Options
- * --------------------------------------------------------------------------------------------------------------- */
+ * ---------------------------------------------------------------------------------------------------------------
+ */
 
 /**
  * An empty set of settings: everything at its default.
@@ -309,7 +316,8 @@ COZE_API void coze_options_free(coze_options *options);
  * @param options the set.
  * @param option a setting whose number is 1000 to 1999.
  * @param value UTF-8; NULL = back to the default.
- * @return COZE_OK, or COZE_E_INVALID_ARGUMENT: an unknown option, an integer option, a value that is not allowed.
+ * @return COZE_OK, or COZE_E_INVALID_ARGUMENT: an unknown option, an integer option, a value that is not
+ * allowed.
  * @thread one at a time
  * @since 0.1.0
  */
@@ -331,7 +339,8 @@ COZE_API coze_status coze_options_set_int(coze_options *options, coze_option opt
  * Finds a setting by name, for configuration files, command lines and scripting tables.
  *
  * @param name "api_base", "API_BASE" or "COZE_OPT_API_BASE"; case does not matter.
- * @return the setting; (coze_option)0 when there is none of that name, and the record says COZE_E_INVALID_ARGUMENT.
+ * @return the setting; (coze_option)0 when there is none of that name, and the record says
+ * COZE_E_INVALID_ARGUMENT.
  * @thread any
  * @since 0.1.0
  */
@@ -339,12 +348,15 @@ COZE_API coze_option coze_option_by_name(const char *name);
 
 /* ------------------------------------------------------------------------------------------------------------------
  * Client
- * --------------------------------------------------------------------------------------------------------------- */
+ * ---------------------------------------------------------------------------------------------------------------
+ */
 
 /**
- * A client: connections, one completion queue, and an I/O thread once something asynchronous or a token request needs it.
+ * A client: connections, one completion queue, and an I/O thread once something asynchronous or a token
+ * request needs it.
  *
- * @param options may be NULL. Read here: proxy, CA, user agent, log level; the rest is the default of what uses the client.
+ * @param options may be NULL. Read here: proxy, CA, user agent, log level; the rest is the default of what
+ * uses the client.
  * @return the client, yours; NULL on a bad option or when memory ran out.
  * @thread any
  * @since 0.1.0
@@ -352,8 +364,9 @@ COZE_API coze_option coze_option_by_name(const char *name);
 COZE_API coze_client *coze_client_new(const coze_options *options);
 
 /**
- * Closes a client, within one second: what is pending ends in COZE_E_CANCELLED, blocked calls of other threads too; what was made
- * from it answers COZE_E_STATE from now on. Memory lives until the last dependent handle is freed.
+ * Closes a client, within one second: what is pending ends in COZE_E_CANCELLED, blocked calls of other
+ * threads too; what was made from it answers COZE_E_STATE from now on. Memory lives until the last dependent
+ * handle is freed.
  *
  * @param client may be NULL.
  * @thread any
@@ -362,10 +375,12 @@ COZE_API coze_client *coze_client_new(const coze_options *options);
 COZE_API void coze_client_free(coze_client *client);
 
 /**
- * Takes one id from the completion queue, waiting for it: the coze_op_id or coze_stream_id of something to look at.
+ * Takes one id from the completion queue, waiting for it: the coze_op_id or coze_stream_id of something to
+ * look at.
  *
- * An operation's id comes once, when it has ended. A stream's id comes when it has something to read, and again after
- * coze_stream_next answered COZE_PENDING. An id leaves the queue by itself when its result is seen or its handle freed.
+ * An operation's id comes once, when it has ended. A stream's id comes when it has something to read, and
+ * again after coze_stream_next answered COZE_PENDING. An id leaves the queue by itself when its result is
+ * seen or its handle freed.
  *
  * @param client the client.
  * @param timeout_ms 0 = only look, negative = wait without a limit.
@@ -376,11 +391,13 @@ COZE_API void coze_client_free(coze_client *client);
 COZE_API uint64_t coze_client_next(coze_client *client, int64_t timeout_ms);
 
 /**
- * The descriptor to watch for readability in an event loop (epoll, libuv, GLib, select): readable exactly while the completion
- * queue holds something. On readability call coze_client_next(client, 0) until it gives 0. Do not read from it or close it.
+ * The descriptor to watch for readability in an event loop (epoll, libuv, GLib, select): readable exactly
+ * while the completion queue holds something. On readability call coze_client_next(client, 0) until it gives
+ * 0. Do not read from it or close it.
  *
  * @param client the client.
- * @return a file descriptor (a SOCKET on Windows), valid until coze_client_free; -1 for NULL or in a forked child.
+ * @return a file descriptor (a SOCKET on Windows), valid until coze_client_free; -1 for NULL or in a forked
+ * child.
  * @thread any
  * @since 0.1.0
  */
@@ -396,8 +413,8 @@ COZE_API int64_t coze_client_wait_handle(const coze_client *client);
 COZE_API void coze_client_wake(coze_client *client);
 
 /**
- * Takes the oldest log record, such as "2026-01-01T00:00:00.000Z warn …". The client keeps the last 1,000; secrets are
- * hidden. COZE_LOG=debug in the environment writes them to stderr as well.
+ * Takes the oldest log record, such as "2026-01-01T00:00:00.000Z warn …". The client keeps the last 1,000;
+ * secrets are hidden. COZE_LOG=debug in the environment writes them to stderr as well.
  *
  * @param client the client.
  * @return the record, valid until this thread's next coze_client_next_log; NULL when there is none.
@@ -408,10 +425,12 @@ COZE_API const char *coze_client_next_log(coze_client *client);
 
 /* ------------------------------------------------------------------------------------------------------------------
  * Credentials
- * --------------------------------------------------------------------------------------------------------------- */
+ * ---------------------------------------------------------------------------------------------------------------
+ */
 
 /**
- * A credential from a personal access token (PAT) or service access token (SAT), used as it is and never renewed.
+ * A credential from a personal access token (PAT) or service access token (SAT), used as it is and never
+ * renewed.
  *
  * @param client its connections carry the calls.
  * @param token such as "pat_…" or "sat_…"; any text without spaces or control characters.
@@ -422,13 +441,15 @@ COZE_API const char *coze_client_next_log(coze_client *client);
 COZE_API coze_auth *coze_auth_new_pat(coze_client *client, const char *token);
 
 /**
- * A credential for the web authorization code grant (RFC 6749 section 4.1): an app with a back end that keeps a secret.
+ * A credential for the web authorization code grant (RFC 6749 section 4.1): an app with a back end that keeps
+ * a secret.
  *
  * @param client its connections carry the calls.
  * @param client_id of the app.
  * @param client_secret of the app; travels in the Authorization header of token requests.
  * @param options laid over the client's, may be NULL: API_BASE, WWW_BASE, WORKSPACE_ID, timeouts.
- * @return the credential, yours; NULL on an argument that is not allowed. Log in with coze_flow_new and coze_flow_finish.
+ * @return the credential, yours; NULL on an argument that is not allowed. Log in with coze_flow_new and
+ * coze_flow_finish.
  * @thread any
  * @since 0.1.0
  */
@@ -440,12 +461,15 @@ COZE_API coze_auth *coze_auth_new_web(coze_client *client, const char *client_id
  *
  * @param client its connections carry the calls.
  * @param client_id of the app.
- * @param options laid over the client's, may be NULL: API_BASE, WWW_BASE, WORKSPACE_ID, PKCE_METHOD, timeouts.
- * @return the credential, yours; NULL on an argument that is not allowed. Log in with coze_flow_new and coze_flow_finish.
+ * @param options laid over the client's, may be NULL: API_BASE, WWW_BASE, WORKSPACE_ID, PKCE_METHOD,
+ * timeouts.
+ * @return the credential, yours; NULL on an argument that is not allowed. Log in with coze_flow_new and
+ * coze_flow_finish.
  * @thread any
  * @since 0.1.0
  */
-COZE_API coze_auth *coze_auth_new_pkce(coze_client *client, const char *client_id, const coze_options *options);
+COZE_API coze_auth *coze_auth_new_pkce(coze_client *client, const char *client_id,
+                                       const coze_options *options);
 
 /**
  * A credential for the device authorization grant (RFC 8628): a program without a browser.
@@ -453,23 +477,26 @@ COZE_API coze_auth *coze_auth_new_pkce(coze_client *client, const char *client_i
  * @param client its connections carry the calls.
  * @param client_id of the app.
  * @param options laid over the client's, may be NULL: API_BASE, WORKSPACE_ID, timeouts.
- * @return the credential, yours; NULL on an argument that is not allowed. Log in with coze_flow_new_device and
- *         coze_flow_finish.
+ * @return the credential, yours; NULL on an argument that is not allowed. Log in with coze_flow_new_device
+ * and coze_flow_finish.
  * @thread any
  * @since 0.1.0
  */
-COZE_API coze_auth *coze_auth_new_device(coze_client *client, const char *client_id, const coze_options *options);
+COZE_API coze_auth *coze_auth_new_device(coze_client *client, const char *client_id,
+                                         const coze_options *options);
 
 /**
- * A credential for the JWT bearer grant (RFC 7523): a service that signs its own assertions, no person involved.
+ * A credential for the JWT bearer grant (RFC 7523): a service that signs its own assertions, no person
+ * involved.
  *
  * @param client its connections carry the calls.
  * @param client_id of the app (the assertion's iss).
  * @param key_id the public key's fingerprint in the app's settings (the assertion's kid).
  * @param private_key_pem RSA key as PEM text, PKCS#8 or PKCS#1, unencrypted.
- * @param options laid over the client's, may be NULL: API_BASE, ACCOUNT_ID, ENTERPRISE_ID, JWT_TTL_S, SCOPE, SESSION_NAME,
- *        SESSION_CONTEXT, timeouts.
- * @return the credential, yours; NULL on an argument that is not allowed; the message names what is wrong with a key.
+ * @param options laid over the client's, may be NULL: API_BASE, ACCOUNT_ID, ENTERPRISE_ID, JWT_TTL_S, SCOPE,
+ * SESSION_NAME, SESSION_CONTEXT, timeouts.
+ * @return the credential, yours; NULL on an argument that is not allowed; the message names what is wrong
+ * with a key.
  * @thread any
  * @since 0.1.0
  */
@@ -497,13 +524,15 @@ COZE_API void coze_auth_free(coze_auth *auth);
 COZE_API coze_status coze_auth_set_token(coze_auth *auth, const coze_token *token);
 
 /**
- * A valid token, whatever the grant: the cached one, or a renewed one. However many threads ask, one request is made.
+ * A valid token, whatever the grant: the cached one, or a renewed one. However many threads ask, one request
+ * is made.
  *
- * It is renewed in the background before it is due (in the last tenth of its life, at most 5 minutes) and everyone waits only in
- * its last seconds (a tenth of its life, at most 10 s).
+ * It is renewed in the background before it is due (in the last tenth of its life, at most 5 minutes) and
+ * everyone waits only in its last seconds (a tenth of its life, at most 10 s).
  *
  * @param auth the credential.
- * @return the token, yours; NULL on failure: COZE_E_LOGIN_REQUIRED when a person must log in first, else why no token came.
+ * @return the token, yours; NULL on failure: COZE_E_LOGIN_REQUIRED when a person must log in first, else why
+ * no token came.
  * @thread any; may block, at most for a few times TOKEN_TIMEOUT_MS.
  * @since 0.1.0
  */
@@ -520,10 +549,12 @@ COZE_API coze_token *coze_auth_get_token(coze_auth *auth);
 COZE_API coze_op *coze_auth_get_token_async(coze_auth *auth);
 
 /**
- * Says that a token was refused, so that it is never handed out again. Calls made through coze_request_* do so by themselves.
+ * Says that a token was refused, so that it is never handed out again. Calls made through coze_request_* do
+ * so by themselves.
  *
  * @param auth the credential.
- * @param refused the token; nothing happens unless it is the current one, so that late news harms no newer token.
+ * @param refused the token; nothing happens unless it is the current one, so that late news harms no newer
+ * token.
  * @return COZE_OK or an error.
  * @thread any
  * @since 0.1.0
@@ -531,7 +562,8 @@ COZE_API coze_op *coze_auth_get_token_async(coze_auth *auth);
 COZE_API coze_status coze_auth_invalidate(coze_auth *auth, const coze_token *refused);
 
 /**
- * A number that rises with every new token of this credential; compare to see whether there is something new to save.
+ * A number that rises with every new token of this credential; compare to see whether there is something new
+ * to save.
  *
  * @param auth the credential.
  * @return 0 when there was no token yet, or for NULL.
@@ -542,7 +574,8 @@ COZE_API uint64_t coze_auth_revision(const coze_auth *auth);
 
 /* ------------------------------------------------------------------------------------------------------------------
  * Tokens
- * --------------------------------------------------------------------------------------------------------------- */
+ * ---------------------------------------------------------------------------------------------------------------
+ */
 
 /**
  * A token that the program brings along.
@@ -559,7 +592,8 @@ COZE_API coze_token *coze_token_new(const char *access_token, const char *refres
 /**
  * A token from the text that coze_token_to_json gave, or from an answer of Coze's token endpoint.
  *
- * @param json an object with access_token, and as needed refresh_token and expires_in (Unix seconds, as Coze sends it).
+ * @param json an object with access_token, and as needed refresh_token and expires_in (Unix seconds, as Coze
+ * sends it).
  * @return the token, yours; NULL with a message that names what is missing or wrong.
  * @thread any
  * @since 0.1.0
@@ -627,7 +661,8 @@ COZE_API const char *coze_token_to_json(const coze_token *token);
 
 /* ------------------------------------------------------------------------------------------------------------------
  * Flows: a person authorizes
- * --------------------------------------------------------------------------------------------------------------- */
+ * ---------------------------------------------------------------------------------------------------------------
+ */
 
 /**
  * Starts a web or PKCE authorization: makes the URL to open in a browser. No network.
@@ -640,7 +675,8 @@ COZE_API const char *coze_token_to_json(const coze_token *token);
  * @thread any
  * @since 0.1.0
  */
-COZE_API coze_flow *coze_flow_new(coze_auth *auth, const char *redirect_uri, const char *state, const char *verifier);
+COZE_API coze_flow *coze_flow_new(coze_auth *auth, const char *redirect_uri, const char *state,
+                                  const char *verifier);
 
 /**
  * Starts a device authorization: asks Coze for the user code to show (RFC 8628 section 3.1).
@@ -734,14 +770,14 @@ COZE_API int64_t coze_flow_expires_at(const coze_flow *flow);
 /**
  * Finishes a flow: checks what came back, gets the token, and logs the credential in.
  *
- * Web and PKCE: the state is checked (COZE_E_STATE_MISMATCH), an error redirect is typed (COZE_E_AUTH_DENIED), the code
- * is exchanged. Device: polls at the pace the server asks for until the person decided, the code expired
- * (COZE_E_AUTH_EXPIRED) or the time is over.
+ * Web and PKCE: the state is checked (COZE_E_STATE_MISMATCH), an error redirect is typed
+ * (COZE_E_AUTH_DENIED), the code is exchanged. Device: polls at the pace the server asks for until the person
+ * decided, the code expired (COZE_E_AUTH_EXPIRED) or the time is over.
  *
  * @param flow the flow.
  * @param redirect web and PKCE: the URL, or its query, as the browser brought it; device: NULL.
- * @param timeout_ms negative = no limit of your own; device: 0 = one poll, COZE_E_AUTH_PENDING when there is no decision yet;
- *        web and PKCE: at most this long for the exchange, 0 counts as no limit of your own.
+ * @param timeout_ms negative = no limit of your own; device: 0 = one poll, COZE_E_AUTH_PENDING when there is
+ * no decision yet; web and PKCE: at most this long for the exchange, 0 counts as no limit of your own.
  * @return the token, yours, also installed in the credential; NULL on failure.
  * @thread one at a time, coze_flow_cancel excepted
  * @since 0.1.0
@@ -749,7 +785,8 @@ COZE_API int64_t coze_flow_expires_at(const coze_flow *flow);
 COZE_API coze_token *coze_flow_finish(coze_flow *flow, const char *redirect, int64_t timeout_ms);
 
 /**
- * coze_flow_finish without blocking and without a time limit of its own; take the result with coze_op_take_token.
+ * coze_flow_finish without blocking and without a time limit of its own; take the result with
+ * coze_op_take_token.
  *
  * @param flow the flow.
  * @param redirect web and PKCE: the URL, or its query, as the browser brought it; device: NULL.
@@ -770,7 +807,8 @@ COZE_API void coze_flow_cancel(coze_flow *flow);
 
 /* ------------------------------------------------------------------------------------------------------------------
  * Calls
- * --------------------------------------------------------------------------------------------------------------- */
+ * ---------------------------------------------------------------------------------------------------------------
+ */
 
 /**
  * A call to any path of the OpenAPI.
@@ -808,7 +846,8 @@ COZE_API coze_status coze_request_set_query(coze_request *request, const char *n
  * Sets a header.
  *
  * @param request the request.
- * @param name of the header (RFC 9110 section 5.1); Authorization, Content-Length, Host and Transfer-Encoding are refused.
+ * @param name of the header (RFC 9110 section 5.1); Authorization, Content-Length, Host and Transfer-Encoding
+ * are refused.
  * @param value NULL = take the header out; no line breaks.
  * @return COZE_OK or COZE_E_INVALID_ARGUMENT.
  * @thread one at a time
@@ -828,8 +867,8 @@ COZE_API coze_status coze_request_set_header(coze_request *request, const char *
 COZE_API coze_status coze_request_set_json(coze_request *request, const char *json);
 
 /**
- * Sets options for this call alone, laid over the credential's and the client's: timeouts, MAX_RETRIES, MAX_EVENT_BYTES,
- * MAX_BODY_BYTES.
+ * Sets options for this call alone, laid over the credential's and the client's: timeouts, MAX_RETRIES,
+ * MAX_EVENT_BYTES, MAX_BODY_BYTES.
  *
  * @param request the request.
  * @param options NULL = none.
@@ -879,7 +918,8 @@ COZE_API coze_status coze_request_add_bytes(coze_request *request, const char *n
                                             const void *data, size_t size);
 
 /**
- * Sends the body of a successful answer to a file instead of memory; it appears under its name only when complete.
+ * Sends the body of a successful answer to a file instead of memory; it appears under its name only when
+ * complete.
  *
  * @param request the request.
  * @param path an existing file is replaced; NULL = back to memory.
@@ -890,12 +930,13 @@ COZE_API coze_status coze_request_add_bytes(coze_request *request, const char *n
 COZE_API coze_status coze_request_set_output_file(coze_request *request, const char *path);
 
 /**
- * Makes the call on this thread and gives the whole answer. A refused token is renewed once, what may safely be repeated is retried.
+ * Makes the call on this thread and gives the whole answer. A refused token is renewed once, what may safely
+ * be repeated is retried.
  *
  * @param request not changed; may be sent again, also by other threads at the same time.
  * @param auth the credential.
- * @return the answer, yours, when Coze said yes; NULL on failure. A body with "stream": true is COZE_E_INVALID_ARGUMENT: use
- *         coze_request_stream.
+ * @return the answer, yours, when Coze said yes; NULL on failure. A body with "stream": true is
+ * COZE_E_INVALID_ARGUMENT: use coze_request_stream.
  * @thread any; blocks, at most TOTAL_TIMEOUT_MS.
  * @since 0.1.0
  */
@@ -913,7 +954,8 @@ COZE_API coze_response *coze_request_send(const coze_request *request, coze_auth
 COZE_API coze_op *coze_request_send_async(const coze_request *request, coze_auth *auth);
 
 /**
- * Makes a call whose answer is an event stream, on this thread; returns when the stream is open. coze_stream_next moves it on.
+ * Makes a call whose answer is an event stream, on this thread; returns when the stream is open.
+ * coze_stream_next moves it on.
  *
  * Chat calls (/v3/chat, /v3/chat/submit_tool_outputs) get "stream": true in their body here.
  *
@@ -926,8 +968,8 @@ COZE_API coze_op *coze_request_send_async(const coze_request *request, coze_auth
 COZE_API coze_stream *coze_request_stream(const coze_request *request, coze_auth *auth);
 
 /**
- * coze_request_stream without blocking: the stream's id comes through the completion queue, and a failure through
- * coze_stream_next.
+ * coze_request_stream without blocking: the stream's id comes through the completion queue, and a failure
+ * through coze_stream_next.
  *
  * @param request not changed and not kept.
  * @param auth the credential.
@@ -939,7 +981,8 @@ COZE_API coze_stream *coze_request_stream_async(const coze_request *request, coz
 
 /* ------------------------------------------------------------------------------------------------------------------
  * Answers
- * --------------------------------------------------------------------------------------------------------------- */
+ * ---------------------------------------------------------------------------------------------------------------
+ */
 
 /**
  * Lets go of an answer.
@@ -1005,7 +1048,8 @@ COZE_API size_t coze_response_body_size(const coze_response *response);
  * The body, parsed.
  *
  * @param response the answer.
- * @return the JSON, yours, which lives on without the answer; NULL with COZE_E_PROTOCOL when the body is not JSON.
+ * @return the JSON, yours, which lives on without the answer; NULL with COZE_E_PROTOCOL when the body is not
+ * JSON.
  * @thread one at a time
  * @since 0.1.0
  */
@@ -1013,16 +1057,17 @@ COZE_API coze_json *coze_response_json(const coze_response *response);
 
 /* ------------------------------------------------------------------------------------------------------------------
  * Streams
- * --------------------------------------------------------------------------------------------------------------- */
+ * ---------------------------------------------------------------------------------------------------------------
+ */
 
 /**
  * Moves to the next event. Every event is given, the closing one too; keep-alive PINGs are not.
  *
  * @param stream the stream.
  * @param timeout_ms 0 = only look, negative = wait until there is something.
- * @return COZE_OK: the getters show an event. COZE_PENDING: none in time. COZE_DONE: the stream ended as it should.
- *         COZE_E_STREAM_CUT: it ended before its closing event. COZE_E_API: Coze sent an error event, which the getters show. Else
- *         another error. The end and an error stay: every later call gives them again.
+ * @return COZE_OK: the getters show an event. COZE_PENDING: none in time. COZE_DONE: the stream ended as it
+ * should. COZE_E_STREAM_CUT: it ended before its closing event. COZE_E_API: Coze sent an error event, which
+ * the getters show. Else another error. The end and an error stay: every later call gives them again.
  * @thread one at a time, coze_stream_cancel excepted
  * @since 0.1.0
  */
@@ -1060,7 +1105,8 @@ COZE_API uint64_t coze_stream_id(const coze_stream *stream);
  * The type of the present event, such as "conversation.message.delta" or "Message".
  *
  * @param stream the stream; NULL gives NULL.
- * @return the type, "message" when the server named none; NULL when there is no event. Valid until the next coze_stream_next.
+ * @return the type, "message" when the server named none; NULL when there is no event. Valid until the next
+ * coze_stream_next.
  * @thread one at a time
  * @since 0.1.0
  */
@@ -1080,7 +1126,8 @@ COZE_API const char *coze_stream_event_id(const coze_stream *stream);
  * The data of the present event: mostly JSON text; "[DONE]" for the closing event of a chat.
  *
  * @param stream the stream; NULL gives NULL.
- * @return coze_stream_data_size bytes followed by a NUL; NULL when there is no event. Valid until the next coze_stream_next.
+ * @return coze_stream_data_size bytes followed by a NUL; NULL when there is no event. Valid until the next
+ * coze_stream_next.
  * @thread one at a time
  * @since 0.1.0
  */
@@ -1100,8 +1147,8 @@ COZE_API size_t coze_stream_data_size(const coze_stream *stream);
  * The data of the present event, parsed.
  *
  * @param stream the stream.
- * @return the JSON, yours, which lives on when the stream moves on; NULL with COZE_E_PROTOCOL when it is not JSON, with
- *         COZE_E_STATE when there is no event.
+ * @return the JSON, yours, which lives on when the stream moves on; NULL with COZE_E_PROTOCOL when it is not
+ * JSON, with COZE_E_STATE when there is no event.
  * @thread one at a time
  * @since 0.1.0
  */
@@ -1119,7 +1166,8 @@ COZE_API const char *coze_stream_log_id(const coze_stream *stream);
 
 /* ------------------------------------------------------------------------------------------------------------------
  * Asynchronous operations
- * --------------------------------------------------------------------------------------------------------------- */
+ * ---------------------------------------------------------------------------------------------------------------
+ */
 
 /**
  * The id under which the operation shows up in coze_client_next.
@@ -1146,15 +1194,16 @@ COZE_API coze_status coze_op_poll(coze_op *op);
  *
  * @param op the operation.
  * @param timeout_ms 0 = only look, negative = no limit.
- * @return COZE_PENDING when the time is over (the operation goes on), COZE_OK (take the result), or why it failed.
+ * @return COZE_PENDING when the time is over (the operation goes on), COZE_OK (take the result), or why it
+ * failed.
  * @thread one at a time, coze_op_cancel excepted
  * @since 0.1.0
  */
 COZE_API coze_status coze_op_wait(coze_op *op, int64_t timeout_ms);
 
 /**
- * Asks the operation to stop: it ends in COZE_E_CANCELLED within 50 ms, unless it had ended. Others that wait for the same token are
- * not disturbed.
+ * Asks the operation to stop: it ends in COZE_E_CANCELLED within 50 ms, unless it had ended. Others that wait
+ * for the same token are not disturbed.
  *
  * @param op may be NULL.
  * @thread any
@@ -1175,8 +1224,8 @@ COZE_API void coze_op_free(coze_op *op);
  * Takes the token of coze_auth_get_token_async or coze_flow_finish_async; once.
  *
  * @param op the operation.
- * @return the token, yours; NULL when the operation failed (its error), goes on, has another kind of result, or the result was taken
- *         (COZE_E_STATE).
+ * @return the token, yours; NULL when the operation failed (its error), goes on, has another kind of result,
+ * or the result was taken (COZE_E_STATE).
  * @thread one at a time
  * @since 0.1.0
  */
@@ -1223,8 +1272,10 @@ COZE_API int64_t coze_op_bytes_done(const coze_op *op);
 COZE_API int64_t coze_op_bytes_total(const coze_op *op);
 
 /* ------------------------------------------------------------------------------------------------------------------
- * JSON, read-only. Every lookup takes an RFC 6901 pointer such as "/data/items/0/id"; NULL and "" mean the whole text.
- * --------------------------------------------------------------------------------------------------------------- */
+ * JSON, read-only. Every lookup takes an RFC 6901 pointer such as "/data/items/0/id"; NULL and "" mean the
+ * whole text.
+ * ---------------------------------------------------------------------------------------------------------------
+ */
 
 /**
  * Parses JSON text (RFC 8259).

@@ -25,7 +25,6 @@
 namespace coze::core {
 
 // --- the error record of this thread
-// ------------------------------------------------------------------------------
 
 void clear_record() noexcept;
 coze_status set_record(const Error &error) noexcept;
@@ -71,7 +70,6 @@ void free_handle(Handle *handle) noexcept {
 }
 
 // --- arguments
-// ------------------------------------------------------------------------------------------------------
 
 // The handle behind a pointer; throws Error(invalid_argument) that names the argument when it is NULL.
 template <class Handle>
@@ -100,7 +98,6 @@ coze_token *wrap(TokenRef token);
 }  // namespace coze::core
 
 // --- handles
-// --------------------------------------------------------------------------------------------------------
 // coze_token is a core Token itself, so that reading a cached one costs no allocation.
 
 struct coze_options {

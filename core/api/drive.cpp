@@ -9,7 +9,6 @@ namespace coze::core {
 namespace {
 
 // --- the caller's thread
-// ----------------------------------------------------------------------------------------
 
 // Waits for a token no longer than the call may take; giving up leaves the shared request to the others.
 TokenOutcome wait_for_token(Call &call, Cancel &cancel) {
@@ -60,7 +59,6 @@ void drive(Call &call, Cancel &cancel, Exchange exchange) {
 }
 
 // --- the I/O thread
-// -----------------------------------------------------------------------------------------------
 
 // Every step runs on the I/O thread, so that nothing here needs a lock; only cancel() comes from outside, as
 // a message.

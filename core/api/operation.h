@@ -35,8 +35,8 @@ class Operation {
   const std::shared_ptr<Engine::Progress> &progress() const { return progress_; }
 
   // --- for the work
-  // --------------------------------------------------------------------------------------------- The first
-  // of these counts, later ones are ignored.
+
+  // The first of these counts, later ones are ignored.
   void complete(Result result);
   void fail(Error error);
   // What cancel() does while the operation is pending; called from any thread, and at once if cancel() came
@@ -44,8 +44,9 @@ class Operation {
   void on_cancel(std::function<void()> action);
 
   // --- for the holder
-  // ------------------------------------------------------------------------------------------- pending or
-  // ok; throws the Error that the operation ended in. Seeing the end takes the id out of the queue.
+
+  // pending or ok; throws the Error that the operation ended in. Seeing the end takes the id out of the
+  // queue.
   Status wait(int64_t timeout_ms);
   void cancel();
   void abandon();  // its handle is gone: cancel, and never show up in the queue

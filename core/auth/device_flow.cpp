@@ -13,9 +13,9 @@
 namespace coze::core {
 namespace {
 
-constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
-constexpr int64_t kSlowDownMs = 5'000;      // RFC 8628 section 3.5, for this and all later polls
-constexpr int64_t kLongestDropMs = 60'000;  // after dropped connections, unless the interval is longer
+constexpr int64_t never = std::numeric_limits<int64_t>::max();
+constexpr int64_t slow_down_ms = 5'000;      // RFC 8628 section 3.5, for this and all later polls
+constexpr int64_t longest_drop_ms = 60'000;  // after dropped connections, unless the interval is longer
 
 std::string with_user_code(std::string uri, std::string_view user_code) {
   std::string fragment;
@@ -66,7 +66,7 @@ TokenRef DeviceFlow::begin(std::optional<std::string_view> redirect, int64_t tim
   }
   const int64_t now = now_ms();
   once_ = timeout_ms == 0;
-  deadline_boot_ms_ = timeout_ms <= 0 || timeout_ms > kNever - now ? kNever : now + timeout_ms;
+  deadline_boot_ms_ = timeout_ms <= 0 || timeout_ms > never - now ? never : now + timeout_ms;
   cancelled_ = false;
   done_ = std::move(done);
   return {};
@@ -87,7 +87,7 @@ void DeviceFlow::step() {
           Error(Status::timeout, "nobody has finished the authorization yet: the flow goes on, call again");
       error->retry_after_ms = std::max<int64_t>(next_poll_boot_ms_ - now, 0);
     } else if (polling_) {
-      if (deadline_boot_ms_ == kNever) return;  // its answer goes on
+      if (deadline_boot_ms_ == never) return;  // its answer goes on
       wait_ms = deadline_boot_ms_ - now;
     } else if (now >= expires_boot_ms_) {
       error = Error(Status::auth_expired,
@@ -122,7 +122,7 @@ void DeviceFlow::poll() {
     std::lock_guard lock(mutex_);
     poll_ = ticket;
     late = cancelled_;
-    limited = polling_ && deadline_boot_ms_ != kNever;
+    limited = polling_ && deadline_boot_ms_ != never;
   }
   if (late) engine->cancel(ticket);
   if (limited) step();  // the caller's time may end before the answer comes
@@ -200,12 +200,12 @@ bool DeviceFlow::goes_on(Error &error, bool answered) {
   const bool transport = error.status == Status::network || error.status == Status::timeout ||
                          error.status == Status::stream_cut || error.http_status >= 500;
   const bool waits = error.status == Status::auth_pending || error.status == Status::rate_limited;
-  if (error.name == "slow_down") interval_ms_ += kSlowDownMs;
+  if (error.name == "slow_down") interval_ms_ += slow_down_ms;
   int64_t wait_ms = std::max(interval_ms_, error.retry_after_ms);
   if (dropped && (transport || error.name == "internal_error")) {
     ++drops_;
     const int64_t longer = interval_ms_ << std::min(drops_, 10);
-    wait_ms = std::max({interval_ms_, std::min(longer, kLongestDropMs), error.retry_after_ms});
+    wait_ms = std::max({interval_ms_, std::min(longer, longest_drop_ms), error.retry_after_ms});
   } else if (waits) {
     drops_ = 0;
   } else if (!cancelled_before) {

@@ -15,16 +15,16 @@
 namespace coze::core {
 namespace {
 
-constexpr char kTokenPath[] = "/api/permission/oauth2/token";
-constexpr char kDevicePath[] = "/device/code";
-constexpr char kOAuthPath[] = "/api/permission/oauth2";
-constexpr char kJwtGrant[] = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-constexpr char kDeviceGrant[] = "urn:ietf:params:oauth:grant-type:device_code";
+constexpr char token_path[] = "/api/permission/oauth2/token";
+constexpr char device_path[] = "/device/code";
+constexpr char oauth_path[] = "/api/permission/oauth2";
+constexpr char jwt_grant[] = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+constexpr char device_grant[] = "urn:ietf:params:oauth:grant-type:device_code";
 // How long an assertion is good for: one request, and the clocks of two machines.
-constexpr int64_t kAssertionSeconds = 600;
+constexpr int64_t assertion_seconds = 600;
 // A server that takes iat by the letter refuses one from a clock that is a moment ahead of its own.
-constexpr int64_t kBackdatedSeconds = 5;
-constexpr int64_t kLatestExpiry = 253'402'300'799;  // the year 9999; more is milliseconds, or nonsense
+constexpr int64_t backdated_seconds = 5;
+constexpr int64_t latest_expiry = 253'402'300'799;  // the year 9999; more is milliseconds, or nonsense
 
 HttpRequest post(const GrantSettings &settings, const std::string &path, JsonWriter &body) {
   HttpRequest request;
@@ -40,24 +40,24 @@ HttpRequest post(const GrantSettings &settings, const std::string &path, JsonWri
 
 // Only the web grant has a secret; the public ones send no Authorization header at all.
 HttpRequest token_request(const GrantSettings &settings, JsonWriter &body) {
-  HttpRequest request = post(settings, kTokenPath, body);
+  HttpRequest request = post(settings, token_path, body);
   if (settings.grant == Grant::web) request.bearer = settings.client_secret;
   return request;
 }
 
 std::string jwt_path(const GrantSettings &settings) {
   if (!settings.account_id.empty()) {
-    return std::string(kOAuthPath) + "/account/" + percent_encode(settings.account_id) + "/token";
+    return std::string(oauth_path) + "/account/" + percent_encode(settings.account_id) + "/token";
   }
   if (!settings.enterprise_id.empty()) {
-    return std::string(kOAuthPath) + "/enterprise_id/" + percent_encode(settings.enterprise_id) + "/token";
+    return std::string(oauth_path) + "/enterprise_id/" + percent_encode(settings.enterprise_id) + "/token";
   }
-  return kTokenPath;
+  return token_path;
 }
 
 std::string workspace_prefix(const GrantSettings &settings) {
-  if (settings.workspace_id.empty()) return kOAuthPath;
-  return std::string(kOAuthPath) + "/workspace_id/" + percent_encode(settings.workspace_id);
+  if (settings.workspace_id.empty()) return oauth_path;
+  return std::string(oauth_path) + "/workspace_id/" + percent_encode(settings.workspace_id);
 }
 
 // Form encoding, as every SDK of the platform writes it. A literal "%20" cannot occur: "%" itself is escaped.
@@ -137,21 +137,21 @@ HttpRequest refresh_request(const GrantSettings &settings, std::string_view refr
 HttpRequest device_code_request(const GrantSettings &settings) {
   JsonWriter body;
   body.begin_object().member("client_id", settings.client_id).end_object();
-  HttpRequest request = post(settings, workspace_prefix(settings) + kDevicePath, body);
+  HttpRequest request = post(settings, workspace_prefix(settings) + device_path, body);
   request.repeatable = true;  // a second pair of codes harms nobody
   return request;
 }
 
 HttpRequest device_poll_request(const GrantSettings &settings, std::string_view device_code) {
   JsonWriter body;
-  body.begin_object().member("grant_type", kDeviceGrant).member("client_id", settings.client_id);
+  body.begin_object().member("grant_type", device_grant).member("client_id", settings.client_id);
   body.member("device_code", device_code).end_object();
   return token_request(settings, body);
 }
 
 HttpRequest jwt_request(const GrantSettings &settings, int64_t now_s, const Random &random) {
   JsonWriter body;
-  body.begin_object().member("grant_type", kJwtGrant).member("duration_seconds", settings.jwt_ttl_s);
+  body.begin_object().member("grant_type", jwt_grant).member("duration_seconds", settings.jwt_ttl_s);
   if (!settings.scope.empty()) body.key("scope").raw(settings.scope);
   body.end_object();
   HttpRequest request = post(settings, jwt_path(settings), body);
@@ -170,7 +170,7 @@ std::string jwt_assertion(const GrantSettings &settings, int64_t now_s, std::str
       .end_object();
   const auto url = Url::parse(settings.api_base);
   claims.begin_object().member("iss", settings.client_id).member("aud", url ? url->authority() : "");
-  claims.member("iat", now_s - kBackdatedSeconds).member("exp", now_s + kAssertionSeconds).member("jti", jti);
+  claims.member("iat", now_s - backdated_seconds).member("exp", now_s + assertion_seconds).member("jti", jti);
   if (!settings.session_name.empty()) claims.member("session_name", settings.session_name);
   if (!settings.session_context.empty()) claims.key("session_context").raw(settings.session_context);
   claims.end_object();
@@ -194,7 +194,7 @@ TokenFields read_token(const HttpReply &reply, int64_t now_s) {
     throw broken(reply, "has an access_token that cannot stand in a header");
   const auto expiry = whole_number(json, parent + "/expires_in");
   if (!expiry) throw broken(reply, "has no expires_in that is a number");
-  if (*expiry > kLatestExpiry) throw broken(reply, "has an expires_in beyond the year 9999");
+  if (*expiry > latest_expiry) throw broken(reply, "has an expires_in beyond the year 9999");
   if (*expiry <= now_s) {
     throw broken(reply, "brought a token that had expired when it came: expires_in is " +
                             std::to_string(*expiry) + ", the server's time " + std::to_string(now_s));

@@ -22,7 +22,7 @@ class ServerClock {
   // The server's time at that moment of the boot clock.
   int64_t at_ms(int64_t boot_ms) const {
     const int64_t distance = distance_ms_.load(std::memory_order_relaxed);
-    return boot_ms + (distance != kUnknown ? distance : clock_.wall_ms() - clock_.boot_ms());
+    return boot_ms + (distance != unknown ? distance : clock_.wall_ms() - clock_.boot_ms());
   }
 
   // Any thread. An answer from a cache (RFC 9111 section 5.1) carries the time of another day.
@@ -37,10 +37,10 @@ class ServerClock {
   }
 
  private:
-  static constexpr int64_t kUnknown = std::numeric_limits<int64_t>::min();
+  static constexpr int64_t unknown = std::numeric_limits<int64_t>::min();
 
   const Clock &clock_;
-  std::atomic<int64_t> distance_ms_{kUnknown};
+  std::atomic<int64_t> distance_ms_{unknown};
 };
 
 }  // namespace coze::core

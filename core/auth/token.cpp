@@ -15,10 +15,10 @@ namespace coze::core {
 namespace {
 
 // While a token is live its holders are uncounted, and holders_ must not reach 0 from the few that are.
-constexpr int64_t kLiveBias = int64_t{1} << 60;
+constexpr int64_t live_bias = int64_t{1} << 60;
 // What a release counter is set to when the sum is made: below this half of the range = made.
-constexpr int64_t kSettled = -(int64_t{1} << 62);
-constexpr int64_t kSettledBelow = kSettled / 2;
+constexpr int64_t settled = -(int64_t{1} << 62);
+constexpr int64_t settled_below = settled / 2;
 
 [[noreturn]] void refuse(std::string_view what, const std::string &fault) {
   throw Error(Status::invalid_argument, std::string(what) + " " + fault);
@@ -132,7 +132,7 @@ void Token::retain() const {
     // A handle made from a handle is a release that did not happen; a negative count is fine.
     const int64_t before =
         releases_[thread_stripe() & releases_mask_].count.fetch_add(1, std::memory_order_relaxed);
-    if (before > kSettledBelow) return;
+    if (before > settled_below) return;
   }
   holders_.fetch_add(1, std::memory_order_relaxed);  // the caller holds one, so this cannot start from 0
 }
@@ -142,7 +142,7 @@ void Token::release() const {
     // Release: what this holder did with the token comes before its end.
     const int64_t before =
         releases_[thread_stripe() & releases_mask_].count.fetch_sub(1, std::memory_order_acq_rel);
-    if (before > kSettledBelow) return;
+    if (before > settled_below) return;
   }
   if (holders_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
 }
@@ -155,7 +155,7 @@ void Token::enliven(std::unique_ptr<Releases[]> releases, uint32_t mask, std::sh
   releases_[0].count.store(1, std::memory_order_relaxed);
   slots_ = std::move(slots);
   slot_ = slot;
-  holders_.store(kLiveBias, std::memory_order_relaxed);
+  holders_.store(live_bias, std::memory_order_relaxed);
 }
 
 // Ends the live state: from the sums of handles given out and released the number of holders becomes exact.
@@ -164,9 +164,9 @@ void Token::enliven(std::unique_ptr<Releases[]> releases, uint32_t mask, std::sh
 void Token::settle(int64_t given) const {
   int64_t held = given;
   for (uint32_t i = 0; i <= releases_mask_; ++i) {
-    held += releases_[i].count.exchange(kSettled, std::memory_order_acq_rel);
+    held += releases_[i].count.exchange(settled, std::memory_order_acq_rel);
   }
-  const int64_t correction = held - kLiveBias;
+  const int64_t correction = held - live_bias;
   if (holders_.fetch_add(correction, std::memory_order_acq_rel) + correction == 0) delete this;
 }
 

@@ -19,7 +19,7 @@ uint32_t TokenCell::usual_stripes() {
 TokenCell::TokenCell(const Clock &clock, uint32_t stripes, uint32_t slots)
     : clock_(clock),
       stripes_mask_(std::bit_ceil(std::max(stripes, 1u)) - 1),
-      slots_count_(std::clamp(slots, 1u, Token::Slots::kMost)),
+      slots_count_(std::clamp(slots, 1u, Token::Slots::most)),
       stripes_(new Stripe[stripes_mask_ + 1]),
       slots_(std::make_shared<Token::Slots>()) {}
 
@@ -63,8 +63,8 @@ uint32_t TokenCell::free_slot() const {
 void TokenCell::point_at(uint32_t slot, const Token *token) {
   uint64_t given = 0;
   for (uint32_t i = 0; i <= stripes_mask_; ++i) {
-    const uint64_t next = uint64_t{slot} << kSlotShift;
-    given += stripes_[i].word.exchange(next, std::memory_order_acq_rel) & kCountMask;
+    const uint64_t next = uint64_t{slot} << slot_shift;
+    given += stripes_[i].word.exchange(next, std::memory_order_acq_rel) & count_mask;
   }
   if (const Token *old = std::exchange(live_, token)) old->settle(static_cast<int64_t>(given));
 }

@@ -25,7 +25,7 @@ class TokenCell {
   // Memory: 64 bytes for each stripe here and as much in each token. One stripe suits a cell that few threads
   // share.
   explicit TokenCell(const Clock &clock, uint32_t stripes = usual_stripes(),
-                     uint32_t slots = Token::Slots::kMost);
+                     uint32_t slots = Token::Slots::most);
   ~TokenCell();
   TokenCell(const TokenCell &) = delete;
   TokenCell &operator=(const TokenCell &) = delete;
@@ -48,9 +48,9 @@ class TokenCell {
   }
 
  private:
-  static constexpr int kSlotShift = 56;  // leaves 2^56 handles: one every 5 ns for eleven years
-  static constexpr uint64_t kCountMask = (uint64_t{1} << kSlotShift) - 1;
-  static constexpr int64_t kClockSlackMs = 2'000;  // the coarse wall clock has whole seconds
+  static constexpr int slot_shift = 56;  // leaves 2^56 handles: one every 5 ns for eleven years
+  static constexpr uint64_t count_mask = (uint64_t{1} << slot_shift) - 1;
+  static constexpr int64_t clock_slack_ms = 2'000;  // the coarse wall clock has whole seconds
 
   struct alignas(64) Stripe {
     std::atomic<uint64_t> word{0};
@@ -76,15 +76,15 @@ inline bool TokenCell::usable(const Token &token, CoarseTime now) {
   const int64_t until = token.until_mono_ms_.load(std::memory_order_relaxed);
   // A wall clock that left its distance means a suspended machine, or somebody who set the clock: worth a
   // closer look.
-  const auto drift = static_cast<uint64_t>(now.wall_ms - now.mono_ms - ahead + kClockSlackMs);
-  return now.mono_ms < until && drift <= 2 * kClockSlackMs;
+  const auto drift = static_cast<uint64_t>(now.wall_ms - now.mono_ms - ahead + clock_slack_ms);
+  return now.mono_ms < until && drift <= 2 * clock_slack_ms;
 }
 
 inline TokenRef TokenCell::acquire() {
   // Acquire: pairs with the exchange in point_at, so the slot and the token behind it are complete.
   const uint64_t word =
       stripes_[thread_stripe() & stripes_mask_].word.fetch_add(1, std::memory_order_acquire);
-  const uint64_t slot = word >> kSlotShift;
+  const uint64_t slot = word >> slot_shift;
   if (slot == 0) [[unlikely]]
     return {};  // counts of slot 0 are never looked at
   TokenRef token = TokenRef::adopt(slots_->at[slot].load(std::memory_order_relaxed));

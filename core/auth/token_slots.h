@@ -10,8 +10,8 @@
 namespace coze::core {
 
 struct Token::Slots {
-  static constexpr uint32_t kMost = 255;  // numbers 1 to 255; 0 = no token
-  std::array<std::atomic<const Token *>, kMost + 1> at{};
+  static constexpr uint32_t most = 255;  // numbers 1 to 255; 0 = no token
+  std::array<std::atomic<const Token *>, most + 1> at{};
 };
 
 }  // namespace coze::core

@@ -13,8 +13,8 @@
 namespace coze::core {
 namespace {
 
-constexpr int64_t kSkewWorthSigningAgainS = 30;
-constexpr int64_t kNoPermission = 4101;
+constexpr int64_t skew_worth_signing_again_s = 30;
+constexpr int64_t no_permission = 4101;
 
 // The request or its answer got lost, so nobody knows what the server did; or it stumbled over itself.
 bool is_lost(const Outcome &outcome, const Error &error) {
@@ -68,7 +68,6 @@ TokenSource::TokenSource(std::shared_ptr<Engine> engine, GrantSettings settings,
       cell_(engine_->clock(), stripes) {}
 
 // --- asking
-// ----------------------------------------------------------------------------------------------------------
 
 TokenRef TokenSource::current() {
   TokenRef token = cell_.acquire();
@@ -170,7 +169,6 @@ Error TokenSource::nothing_to_refresh_with() const {
 }
 
 // --- the flight
-// ------------------------------------------------------------------------------------------------------
 
 TokenSource::FlightRef TokenSource::board() {
   auto flight = std::make_shared<Flight>();
@@ -243,7 +241,7 @@ void TokenSource::answered(const FlightRef &flight, Outcome outcome) {
 bool TokenSource::again(Flight &flight, const Outcome &outcome, const Error &error) const {
   if (is_lost(outcome, error)) return !std::exchange(flight.sent_again, true);
   if (settings_.grant != Grant::jwt || !outcome.ok() || error.status == Status::rate_limited) return false;
-  if (std::abs(server_.now_s() - flight.signed_at_s) <= kSkewWorthSigningAgainS) return false;
+  if (std::abs(server_.now_s() - flight.signed_at_s) <= skew_worth_signing_again_s) return false;
   return !std::exchange(flight.signed_again, true);
 }
 
@@ -318,7 +316,7 @@ void TokenSource::reject(Result &result, int64_t now_ms) {
   result.error->status = Status::login_required;
   login_error_ = result.error;
   refresh_token_ = Secret();
-  advisory_boot_ms_ = kNever;
+  advisory_boot_ms_ = never;
   mandatory_boot_ms_ = end_boot_ms_;  // there is nothing left to be early for
 }
 
@@ -332,13 +330,12 @@ void TokenSource::warn_of(const Error &error) noexcept {
 }
 
 // --- the current token
-// -----------------------------------------------------------------------------------------------
 
 // Either all of it happens or, when memory runs out, nothing.
 void TokenSource::adopt(TokenFields fields, int64_t boot_ms) {
   Secret refresh_token = settings_.grant == Grant::jwt ? Secret() : fields.refresh;
   const bool renewable = settings_.grant == Grant::jwt || !refresh_token.empty();
-  int64_t end = kNever, mandatory = kNever, advisory = kNever;
+  int64_t end = never, mandatory = never, advisory = never;
   if (fields.expires_at != 0) {
     // What is left is the server's to say; from here on the boot clock alone counts it.
     const int64_t left_ms = fields.expires_at * 1000 - server_.at_ms(boot_ms);
@@ -381,7 +378,7 @@ void TokenSource::invalidate(const Token &refused) {
 
 bool TokenSource::may_heal(const Token &refused, const Error &error) {
   if (settings_.grant == Grant::token) return false;
-  const bool permission = error.api_code == kNoPermission;
+  const bool permission = error.api_code == no_permission;
   if (!permission && error.http_status != 401 && error.api_code != 4100 && error.api_code != 700012006)
     return false;
   std::lock_guard lock(mutex_);

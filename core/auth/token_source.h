@@ -58,7 +58,7 @@ class TokenSource final : public Credential {
     uint64_t id;
     std::function<void(TokenOutcome)> done;
   };
-  static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+  static constexpr int64_t never = std::numeric_limits<int64_t>::max();
 
   TokenRef look();
   void launch(const FlightRef &flight) noexcept;

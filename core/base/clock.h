@@ -16,8 +16,9 @@ class Clock {
   virtual ~Clock() = default;
   virtual int64_t wall_ms() const = 0;  // Unix time; may jump
   virtual int64_t boot_ms() const = 0;  // never jumps, counts while the machine is suspended
-  // Both kinds of time for the hot path: cheap, and late by as much as a tick (mono_ms) or a second (wall_ms). mono_ms
-  // has an origin of its own and need not count while the machine is suspended; wall_ms runs ahead of it then.
+  // Both kinds of time for the hot path: cheap, and late by as much as a tick (mono_ms) or a second
+  // (wall_ms). mono_ms has an origin of its own and need not count while the machine is suspended; wall_ms
+  // runs ahead of it then.
   virtual CoarseTime coarse() const { return {boot_ms(), wall_ms()}; }
 
   // The system's clock; never freed.

@@ -414,8 +414,9 @@ bool read(std::string_view text, Table &table, std::string &fault) {
     fault = "it is larger than 4 GiB";
     return false;
   }
-  table.size = text.size() + 2;
-  table.text.reset(new char[table.size + simdjson::SIMDJSON_PADDING]);
+  const size_t size = text.size() + 2;
+  table.text.reset(new char[size + simdjson::SIMDJSON_PADDING]);
+  table.size = size;  // what is there to be wiped
   table.text[0] = '[';
   if (!text.empty()) std::memcpy(table.text.get() + 1, text.data(), text.size());
   table.text[table.size - 1] = ']';

@@ -16,8 +16,8 @@ class Cancel {
   // Throws Error(cancelled) when requested.
   void check() const;
 
-  // While it lives, request() calls `wake`, from the requesting thread (at once if already requested). `wake` is short
-  // and neither makes nor destroys a Waker of the same Cancel. Wakers nest: the innermost is called.
+  // While it lives, request() calls `wake`, from the requesting thread (at once if already requested). `wake`
+  // is short and neither makes nor destroys a Waker of the same Cancel. Wakers nest: the innermost is called.
   class Waker {
    public:
     Waker(Cancel &cancel, std::function<void()> wake);

@@ -101,7 +101,8 @@ class EpollDriver final : public Driver {
   void ready(int fd, uint32_t events) {
     Socket &socket = at(fd);
     if (socket.wanted == 0) {  // resting, and the peer closed it: curl sees that when it wants to use it
-      forget(fd);
+      // Closed in this very turn, the number may be somebody else's by now.
+      if (socket.watched != 0) forget(fd);
       return;
     }
     int running = 0;

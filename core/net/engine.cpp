@@ -81,8 +81,11 @@ class TwoLanes final : public Engine {
   bool closed() const override { return state_->closed; }
   bool forked() const override { return generation_ != fork_generation(); }
 
+  // On the way of every call, a cached token's too: the words are made only when they are needed.
   void check_usable() const override {
-    if (auto error = unusable()) throw *error;
+    if (!forked() && !state_->closed.load(std::memory_order_acquire)) [[likely]]
+      return;
+    throw *unusable();
   }
 
   const Clock &clock() const override { return state_->settings->clock; }

@@ -9,10 +9,10 @@ namespace coze::core {
 
 namespace {
 
-constexpr std::array<std::string_view, 7> kDays = {"Sunday",   "Monday", "Tuesday", "Wednesday",
-                                                   "Thursday", "Friday", "Saturday"};
-constexpr std::array<std::string_view, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+constexpr std::array<std::string_view, 7> days = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+                                                  "Thursday", "Friday", "Saturday"};
+constexpr std::array<std::string_view, 12> months = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
 // Takes a text apart from the left; after the first thing that does not fit everything fails.
 struct Scanner {
@@ -75,11 +75,11 @@ std::optional<int64_t> to_ms(const Date &date) {
 std::optional<int64_t> parse_imf_fixdate(std::string_view text) {
   Scanner in{text};
   Date date;
-  date.weekday = in.name(kDays, 3);
+  date.weekday = in.name(days, 3);
   in.literal(", ");
   date.day = in.digits(2);
   in.literal(" ");
-  date.month = in.name(kMonths);
+  date.month = in.name(months);
   in.literal(" ");
   date.year = in.digits(4);
   in.literal(" ");
@@ -92,11 +92,11 @@ std::optional<int64_t> parse_imf_fixdate(std::string_view text) {
 std::optional<int64_t> parse_rfc850(std::string_view text) {
   Scanner in{text};
   Date date;
-  date.weekday = in.name(kDays);
+  date.weekday = in.name(days);
   in.literal(", ");
   date.day = in.digits(2);
   in.literal("-");
-  date.month = in.name(kMonths);
+  date.month = in.name(months);
   in.literal("-");
   const int short_year = in.digits(2);
   in.literal(" ");
@@ -116,9 +116,9 @@ std::optional<int64_t> parse_rfc850(std::string_view text) {
 std::optional<int64_t> parse_asctime(std::string_view text) {
   Scanner in{text};
   Date date;
-  date.weekday = in.name(kDays, 3);
+  date.weekday = in.name(days, 3);
   in.literal(" ");
-  date.month = in.name(kMonths);
+  date.month = in.name(months);
   in.literal(" ");
   if (in.rest.starts_with(' ')) {
     in.literal(" ");

@@ -1,6 +1,9 @@
 // What goes out and what comes back, as plain values: no curl, no threads.
 #pragma once
 
+#include "base/error.h"
+#include "base/secret.h"
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -8,9 +11,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "base/error.h"
-#include "base/secret.h"
 
 namespace coze::core {
 
@@ -42,9 +42,11 @@ struct HttpRequest {
   std::shared_ptr<const Body> body;  // nullptr = none
   std::string content_type;          // of `body`
   std::vector<Part> parts;           // multipart/form-data when not empty
-  // A 2xx body goes here and appears only when complete; JSON and HTML, which may be a refusal, are collected.
+  // A 2xx body goes here and appears only when complete; JSON and HTML, which may be a refusal, are
+  // collected.
   std::string output_file;
-  // May be sent again by libcurl on a reused connection that turned out to be dead. Everything else is sent once.
+  // May be sent again by libcurl on a reused connection that turned out to be dead. Everything else is sent
+  // once.
   bool repeatable = false;
   // A 2xx answer of type text/event-stream is handed over as it arrives; any other answer is collected.
   bool stream = false;

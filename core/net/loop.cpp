@@ -87,7 +87,6 @@ void Loop::run() {
 }
 
 // --- callers' threads
-// --------------------------------------------------------------------------------------------------
 
 Loop::Ticket Loop::start(HttpRequest request, Done done, std::shared_ptr<Engine::Progress> progress) {
   const Ticket ticket = ++last_ticket_;
@@ -148,7 +147,6 @@ void Loop::stop() {
 }
 
 // --- the I/O thread
-// ------------------------------------------------------------------------------------------------------
 
 void Loop::main() {
   thread_id_ = std::this_thread::get_id();

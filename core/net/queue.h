@@ -1,5 +1,5 @@
-// The completion queue: ids of operations and streams that have something for the host, and a descriptor to watch.
-// The descriptor is readable exactly while the queue holds an id (or a wake-up that nobody took yet).
+// The completion queue: ids of operations and streams that have something for the host, and a descriptor to
+// watch. The descriptor is readable exactly while the queue holds an id (or a wake-up that nobody took yet).
 #pragma once
 
 #include <atomic>
@@ -18,9 +18,9 @@ class PollHandle {
   PollHandle();
   ~PollHandle();
   int64_t handle() const;
-  void raise();                     // readable from now on
-  void lower();                     // not readable from now on
-  bool wait(int64_t timeout_ms);    // true when readable; -1 waits without a limit; restarts on EINTR
+  void raise();                   // readable from now on
+  void lower();                   // not readable from now on
+  bool wait(int64_t timeout_ms);  // true when readable; -1 waits without a limit; restarts on EINTR
 
  private:
   int read_fd_ = -1, write_fd_ = -1;
@@ -36,9 +36,9 @@ class QueueEntry {
   ~QueueEntry();
   QueueEntry(const QueueEntry &) = delete;
   uint64_t id() const { return id_; }  // unique in the process, never 0, below 2^53
-  void push();    // enters once: nothing happens while it is in the queue. Any thread.
-  void remove();  // the result was seen
-  void retire();  // its handle is gone or it has ended: never enters again
+  void push();                         // enters once: nothing happens while it is in the queue. Any thread.
+  void remove();                       // the result was seen
+  void retire();                       // its handle is gone or it has ended: never enters again
 
  private:
   friend class CompletionQueue;
@@ -52,8 +52,8 @@ class QueueEntry {
 class CompletionQueue {
  public:
   CompletionQueue();
-  // Takes one id, waiting up to timeout_ms (0 = look only, negative = no limit). 0 when there was none in time,
-  // after wake(), and at once after close().
+  // Takes one id, waiting up to timeout_ms (0 = look only, negative = no limit). 0 when there was none in
+  // time, after wake(), and at once after close().
   uint64_t next(int64_t timeout_ms);
   int64_t wait_handle() const;
   void wake();   // makes one waiting (or the next) call of next return 0

@@ -16,18 +16,17 @@ namespace coze::core {
 
 namespace {
 
-// ---------------------------------------------------------------------------------------------------------------
 // The table. What is not listed is Status::api when it says no, and so are the HTTP statuses from 400 on.
 
-constexpr const char *kTokenAdvice =
+constexpr const char *token_advice =
     "The token is not valid (any more), or belongs to the other region: api.coze.com and api.coze.cn have "
     "separate accounts.";
-constexpr const char *kPermissionAdvice =
+constexpr const char *permission_advice =
     "The token may not do this: give it the permission and access to the workspace. Coze reports some wrong "
     "tokens "
     "this way too.";
-constexpr const char *kRateAdvice = "Too many requests: slow down and try again later.";
-constexpr const char *kServerAdvice = "The fault is on the server's side: try again later.";
+constexpr const char *rate_advice = "Too many requests: slow down and try again later.";
+constexpr const char *server_advice = "The fault is on the server's side: try again later.";
 
 struct CodeRow {
   int64_t code;
@@ -35,20 +34,20 @@ struct CodeRow {
   const char *advice;
 };
 
-constexpr CodeRow kCodes[] = {
+constexpr CodeRow code_table[] = {
     {4000, Status::api, "A parameter is missing, unknown or of the wrong kind."},
-    {4013, Status::rate_limited, kRateAdvice},
+    {4013, Status::rate_limited, rate_advice},
     {4015, Status::api, "Publish the bot to the API channel first."},
     {4016, Status::api, "The conversation is busy with another chat: wait until that ends, or cancel it."},
     {4027, Status::api, "The account has an overdue payment: settle it in the Coze console."},
     {4028, Status::api, "The account has not enough credits left: top it up in the Coze console."},
     {4029, Status::api, "The connection was closed because nothing happened on it: open a new one."},
-    {4100, Status::auth, kTokenAdvice},
-    {4101, Status::permission, kPermissionAdvice},
+    {4100, Status::auth, token_advice},
+    {4101, Status::permission, permission_advice},
     {4104, Status::api, "This chat cannot be cancelled."},
     {4200, Status::api, "There is nothing with this id, or it was never published."},
     {6003, Status::api, "Asynchronous workflow runs need a paid plan."},
-    {700012006, Status::auth, kTokenAdvice},
+    {700012006, Status::auth, token_advice},
 };
 
 struct OAuthRow {
@@ -57,7 +56,7 @@ struct OAuthRow {
   const char *advice;
 };
 
-constexpr OAuthRow kOAuth[] = {
+constexpr OAuthRow oauth_table[] = {
     {"authorization_pending", Status::auth_pending, "The person has not finished yet: poll again."},
     {"slow_down", Status::auth_pending, "Poll again, with a longer interval."},
     {"access_denied", Status::auth_denied, "The person refused the authorization."},
@@ -73,9 +72,9 @@ constexpr OAuthRow kOAuth[] = {
     {"invalid_scope", Status::permission, "The app may not ask for this scope."},
     {"invalid_request", Status::api, "A parameter of the token request is missing or wrong."},
     {"unsupported_grant_type", Status::api, "The server does not know this flow: check api_base."},
-    {"internal_error", Status::api, kServerAdvice},
-    {"server_error", Status::api, kServerAdvice},
-    {"temporarily_unavailable", Status::api, kServerAdvice},
+    {"internal_error", Status::api, server_advice},
+    {"server_error", Status::api, server_advice},
+    {"temporarily_unavailable", Status::api, server_advice},
 };
 
 struct HttpRow {
@@ -85,35 +84,34 @@ struct HttpRow {
 };
 
 // The first row that fits counts.
-constexpr HttpRow kHttp[] = {
+constexpr HttpRow http_table[] = {
     {300, 399, Status::protocol, ""},
-    {401, 401, Status::auth, kTokenAdvice},
-    {403, 403, Status::permission, kPermissionAdvice},
+    {401, 401, Status::auth, token_advice},
+    {403, 403, Status::permission, permission_advice},
     {404, 404, Status::api, "There is nothing at this address: check api_base and the path."},
     {413, 413, Status::api, "The request is larger than the server accepts."},
-    {429, 429, Status::rate_limited, kRateAdvice},
+    {429, 429, Status::rate_limited, rate_advice},
     {400, 499, Status::api, ""},
-    {500, 599, Status::api, kServerAdvice},
+    {500, 599, Status::api, server_advice},
     {600, std::numeric_limits<int32_t>::max(), Status::api, ""},
 };
-// ---------------------------------------------------------------------------------------------------------------
 
 const CodeRow *find_code(int64_t code) {
-  for (const CodeRow &row : kCodes) {
+  for (const CodeRow &row : code_table) {
     if (row.code == code) return &row;
   }
   return nullptr;
 }
 
 const OAuthRow *find_oauth(std::string_view name) {
-  for (const OAuthRow &row : kOAuth) {
+  for (const OAuthRow &row : oauth_table) {
     if (row.name == name) return &row;
   }
   return nullptr;
 }
 
 const HttpRow *find_http(int32_t status) {
-  for (const HttpRow &row : kHttp) {
+  for (const HttpRow &row : http_table) {
     if (status >= row.first && status <= row.last) return &row;
   }
   return nullptr;

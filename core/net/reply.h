@@ -2,12 +2,12 @@
 // Holds the one table (HTTP status × code × OAuth error) → status that the whole library uses.
 #pragma once
 
+#include "base/error.h"
+#include "net/http.h"
+
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "base/error.h"
-#include "net/http.h"
 
 namespace coze::core {
 
@@ -17,11 +17,13 @@ enum class Expect {
   token,  // an answer of the OAuth endpoints: a bare object, tolerated inside `data`
 };
 
-// nullopt when the answer is a success. `code` is looked at before OAuth fields, those before the HTTP status.
+// nullopt when the answer is a success. `code` is looked at before OAuth fields, those before the HTTP
+// status.
 std::optional<Error> failure_of(const HttpReply &reply, Expect expect);
 
 // The one table. `oauth_error` "" and `code` 0 mean absent. ok when none of the three says no.
-// The first that knows more than "no" decides: a code with a known meaning, a known OAuth error, HTTP 401, 403 or 429.
+// The first that knows more than "no" decides: a code with a known meaning, a known OAuth error, HTTP 401,
+// 403 or 429.
 Status classify(int32_t http_status, int64_t code, std::string_view oauth_error);
 
 // `code` of a JSON body, 0 when there is none.

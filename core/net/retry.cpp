@@ -15,14 +15,14 @@ namespace {
 
 // The budget counts in fifths: a call pays one in, a retry takes five, so retries settle at a fifth of the
 // calls.
-constexpr int32_t kFifthsPerRetry = 5;
-constexpr int32_t kMaxFifths = 10 * kFifthsPerRetry;
+constexpr int32_t fifths_per_retry = 5;
+constexpr int32_t max_fifths = 10 * fifths_per_retry;
 
-constexpr int64_t kFirstDelayMs = 500;
-constexpr int64_t kMaxDelayMs = 8'000;
-constexpr int64_t kLongestWishMs = 60'000;  // a server that wants more will not be waited for
-constexpr int64_t kDayMs = 86'400'000;
-constexpr int64_t kRateLimitCode = 4013;
+constexpr int64_t first_delay_ms = 500;
+constexpr int64_t max_delay_ms = 8'000;
+constexpr int64_t longest_wish_ms = 60'000;  // a server that wants more will not be waited for
+constexpr int64_t day_ms = 86'400'000;
+constexpr int64_t rate_limit_code = 4013;
 
 // Digits alone, in units of `unit_ms`; anything from a day up is a day.
 std::optional<int64_t> parse_delay(std::string_view digits, int64_t unit_ms) {
@@ -30,15 +30,15 @@ std::optional<int64_t> parse_delay(std::string_view digits, int64_t unit_ms) {
   int64_t value = 0;
   for (const char digit : digits) {
     if (digit < '0' || digit > '9') return std::nullopt;
-    value = std::min(value * 10 + (digit - '0'), kDayMs);
+    value = std::min(value * 10 + (digit - '0'), day_ms);
   }
-  return std::min(value * unit_ms, kDayMs);
+  return std::min(value * unit_ms, day_ms);
 }
 
 bool is_rate_limit(const HttpReply &reply) {
   if (reply.status == 429) return true;
   // The search comes first because a success of many megabytes may be asked about as well.
-  return reply.body.find("4013") != std::string::npos && code_of(reply) == kRateLimitCode;
+  return reply.body.find("4013") != std::string::npos && code_of(reply) == rate_limit_code;
 }
 
 bool passes_by_itself(const HttpReply &reply) {
@@ -57,7 +57,7 @@ bool worth_retrying(const Outcome &outcome, bool repeatable) {
 // 0.5 s, doubled each time up to 8 s, and up to a quarter more or less so that clients do not march in step.
 int64_t back_off_ms(int32_t attempt, const Random &random) {
   const int32_t doublings = std::clamp(attempt - 1, 0, 4);
-  const int64_t delay = std::min(kFirstDelayMs << doublings, kMaxDelayMs);
+  const int64_t delay = std::min(first_delay_ms << doublings, max_delay_ms);
   uint32_t dice = 0;
   random.fill(&dice, sizeof dice);
   const double jitter = 0.75 + 0.5 * dice / std::numeric_limits<uint32_t>::max();
@@ -68,13 +68,13 @@ int64_t back_off_ms(int32_t attempt, const Random &random) {
 
 void RetryBudget::on_call() {
   const std::lock_guard lock(mutex_);
-  fifths_ = std::min(fifths_ + 1, kMaxFifths);
+  fifths_ = std::min(fifths_ + 1, max_fifths);
 }
 
 bool RetryBudget::try_take() {
   const std::lock_guard lock(mutex_);
-  if (fifths_ < kFifthsPerRetry) return false;
-  fifths_ -= kFifthsPerRetry;
+  if (fifths_ < fifths_per_retry) return false;
+  fifths_ -= fifths_per_retry;
   return true;
 }
 
@@ -87,7 +87,7 @@ std::optional<int64_t> retry_after_ms(const HttpReply &reply, int64_t now_wall_m
   // Both dates by the server's clock, when it told us, so that a wrong clock here does not matter.
   const int64_t now = reply.date_ms().value_or(now_wall_ms);
   if (*date < now) return std::nullopt;
-  return std::min(*date - now, kDayMs);
+  return std::min(*date - now, day_ms);
 }
 
 std::optional<int64_t> RetryPolicy::next_delay_ms(int32_t attempt, const Outcome &outcome, bool repeatable,
@@ -96,7 +96,7 @@ std::optional<int64_t> RetryPolicy::next_delay_ms(int32_t attempt, const Outcome
   if (attempt > max_retries || !worth_retrying(outcome, repeatable)) return std::nullopt;
   int64_t wish = 0;
   if (outcome.reply) wish = retry_after_ms(*outcome.reply, now_wall_ms).value_or(0);
-  if (wish > kLongestWishMs || !budget.try_take()) return std::nullopt;
+  if (wish > longest_wish_ms || !budget.try_take()) return std::nullopt;
   return std::max(back_off_ms(attempt, random), wish);
 }
 

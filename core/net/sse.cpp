@@ -12,9 +12,9 @@ namespace coze::core {
 
 namespace {
 
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 // A buffer that one large event blew up is not kept for the small ones after it.
-constexpr size_t kKeptCapacity = 1u << 20;
+constexpr size_t kept_capacity = 1u << 20;
 
 // The value when `line` is the field `name`. No search for the colon: four known names decide, all else is
 // ignored. One space is stripped and no more, as the grammar says. `event:  x` is therefore the event " x";
@@ -45,7 +45,7 @@ int64_t retry_value(std::string_view digits) {
 
 void EventReader::push(std::string &chunk) {
   if (position_ == buffer_.size()) {
-    if (buffer_.capacity() > kKeptCapacity) std::string().swap(buffer_);
+    if (buffer_.capacity() > kept_capacity) std::string().swap(buffer_);
     buffer_.clear();
     buffer_.swap(chunk);
     position_ = cursor_ = line_feed_ = carriage_return_ = 0;
@@ -86,9 +86,9 @@ bool EventReader::next(Event &event) {
 
 // False while the first bytes may still turn out to be a byte order mark.
 bool EventReader::skip_byte_order_mark() {
-  const std::string_view head = std::string_view(buffer_).substr(0, kByteOrderMark.size());
-  if (kByteOrderMark.starts_with(head)) {
-    if (head.size() < kByteOrderMark.size()) return false;
+  const std::string_view head = std::string_view(buffer_).substr(0, byte_order_mark.size());
+  if (byte_order_mark.starts_with(head)) {
+    if (head.size() < byte_order_mark.size()) return false;
     position_ = cursor_ = head.size();
   }
   at_start_ = false;

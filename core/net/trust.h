@@ -1,10 +1,10 @@
 // Where certificates of authorities come from: the option, the environment, the system's well-known files.
 #pragma once
 
+#include "base/options.h"
+
 #include <string>
 #include <vector>
-
-#include "base/options.h"
 
 namespace coze::core {
 

@@ -43,7 +43,9 @@ static coze_request *chat_request(const char *bot_id, const char *question) {
   coze_request *request = coze_request_new("POST", "/v3/chat");
   strcpy(body, "{\"bot_id\":\"");
   put_json_text(body, 200, bot_id);
-  strcat(body, "\",\"user_id\":\"me\",\"additional_messages\":[{\"role\":\"user\",\"content_type\":\"text\",\"content\":\"");
+  strcat(body,
+         "\",\"user_id\":\"me\",\"additional_messages\":[{\"role\":\"user\",\"content_type\":\"text\","
+         "\"content\":\"");
   put_json_text(body, sizeof body - 100, question);
   strcat(body, "\"}]}");
   if (coze_request_set_json(request, body) != COZE_OK) fail("request");

@@ -27,7 +27,8 @@ static int say_hello(coze_auth *auth) {
   coze_json *json = response ? coze_response_json(response) : NULL;
   int result = 0;
   if (json) {
-    printf("Hello, %s (user %s)\n", coze_json_string(json, "/data/user_name"), coze_json_string(json, "/data/user_id"));
+    printf("Hello, %s (user %s)\n", coze_json_string(json, "/data/user_name"),
+           coze_json_string(json, "/data/user_id"));
   } else {
     result = fail("users.me");
   }
@@ -63,9 +64,15 @@ int main(void) {
   int result = 1;
 
   coze_options_set_string(options, COZE_OPT_API_BASE, getenv("COZE_API_BASE"));
-  if (!(client = coze_client_new(options))) { fail("client"); goto end; }
+  if (!(client = coze_client_new(options))) {
+    fail("client");
+    goto end;
+  }
   auth = coze_auth_new_device(client, need("COZE_DEVICE_OAUTH_CLIENT_ID"), NULL);
-  if (!auth) { fail("credential"); goto end; }
+  if (!auth) {
+    fail("credential");
+    goto end;
+  }
   result = log_in(auth) || say_hello(auth);
 
 end:

@@ -32,7 +32,9 @@ static int finish(coze_op **ops, uint64_t id) {
     if (coze_op_id(ops[i]) != id) continue;
     coze_response *response = coze_op_take_response(ops[i]);
     int result = response ? 0 : fail("users.me");
-    if (response) printf("call %d: HTTP %d, %zu bytes\n", i, coze_response_status(response), coze_response_body_size(response));
+    if (response)
+      printf("call %d: HTTP %d, %zu bytes\n", i, coze_response_status(response),
+             coze_response_body_size(response));
     coze_response_free(response);
     coze_op_free(ops[i]);
     ops[i] = NULL;

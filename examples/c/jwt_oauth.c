@@ -1,7 +1,7 @@
 /* OAuth for a service: it signs its own assertions, no person involved (JWT bearer grant).
  *
- *   COZE_JWT_OAUTH_CLIENT_ID=… COZE_JWT_OAUTH_PUBLIC_KEY_ID=… COZE_JWT_OAUTH_PRIVATE_KEY_FILE_PATH=key.pem ./jwt_oauth
- *   COZE_JWT_OAUTH_PRIVATE_KEY=… instead of a file: the PEM text itself.
+ *   COZE_JWT_OAUTH_CLIENT_ID=… COZE_JWT_OAUTH_PUBLIC_KEY_ID=… COZE_JWT_OAUTH_PRIVATE_KEY_FILE_PATH=key.pem
+ * ./jwt_oauth COZE_JWT_OAUTH_PRIVATE_KEY=… instead of a file: the PEM text itself.
  *   COZE_API_BASE=https://api.coze.cn for the Chinese region; default https://api.coze.com.
  */
 #include <coze.h>
@@ -28,7 +28,8 @@ static int say_hello(coze_auth *auth) {
   coze_json *json = response ? coze_response_json(response) : NULL;
   int result = 0;
   if (json) {
-    printf("Hello, %s (user %s)\n", coze_json_string(json, "/data/user_name"), coze_json_string(json, "/data/user_id"));
+    printf("Hello, %s (user %s)\n", coze_json_string(json, "/data/user_name"),
+           coze_json_string(json, "/data/user_id"));
   } else {
     result = fail("users.me");
   }
@@ -63,10 +64,16 @@ int main(void) {
   int result = 1;
 
   coze_options_set_string(options, COZE_OPT_API_BASE, getenv("COZE_API_BASE"));
-  if (!(client = coze_client_new(options))) { fail("client"); goto end; }
+  if (!(client = coze_client_new(options))) {
+    fail("client");
+    goto end;
+  }
   auth = coze_auth_new_jwt(client, need("COZE_JWT_OAUTH_CLIENT_ID"), need("COZE_JWT_OAUTH_PUBLIC_KEY_ID"),
                            private_key(), NULL);
-  if (!auth) { fail("credential"); goto end; }
+  if (!auth) {
+    fail("credential");
+    goto end;
+  }
   result = say_hello(auth);
 
 end:

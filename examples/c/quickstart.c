@@ -1,8 +1,9 @@
-/* The whole of it in one program: every credential gets a token and says who it is; then a chat arrives word by word.
+/* The whole of it in one program: every credential gets a token and says who it is; then a chat arrives word
+ * by word.
  *
- * Reads the environment variables of the other examples; a credential whose variables are missing is left out.
- * A person's part (opening an address and agreeing) is done at the terminal, or by the program that COZE_PERSON names: it is
- * given the address and prints where the browser ended up.
+ * Reads the environment variables of the other examples; a credential whose variables are missing is left
+ * out. A person's part (opening an address and agreeing) is done at the terminal, or by the program that
+ * COZE_PERSON names: it is given the address and prints where the browser ended up.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <coze.h>
@@ -15,7 +16,8 @@
 
 static int fail(const char *what) {
   const coze_error *error = coze_last_error();
-  printf("        %s failed: %s: %s\n", what, coze_status_name(coze_error_status(error)), coze_error_message(error));
+  printf("        %s failed: %s: %s\n", what, coze_status_name(coze_error_status(error)),
+         coze_error_message(error));
   return 1;
 }
 
@@ -67,7 +69,8 @@ static coze_token *log_in_with_device(coze_auth *auth) {
   coze_token *token = NULL;
   coze_flow *flow = coze_flow_new_device(auth);
   if (!flow) return NULL;
-  printf("        a person opens %s\n        and confirms the code %s\n", coze_flow_url(flow), coze_flow_user_code(flow));
+  printf("        a person opens %s\n        and confirms the code %s\n", coze_flow_url(flow),
+         coze_flow_user_code(flow));
   if (getenv("COZE_PERSON")) {
     visit(coze_flow_url(flow));
   } else {
@@ -101,11 +104,13 @@ static void show_token(const coze_token *token) {
   char when[64] = "does not expire";
   time_t expires_at = (time_t)coze_token_expires_at(token);
   struct tm local;
-  if (expires_at && localtime_r(&expires_at, &local)) strftime(when, sizeof when, "expires at %H:%M:%S on %F", &local);
+  if (expires_at && localtime_r(&expires_at, &local))
+    strftime(when, sizeof when, "expires at %H:%M:%S on %F", &local);
   printf("        token %.8s..., %s\n", coze_token_access(token), when);
 }
 
-/* One credential from start to end. Takes the credential over; `token` is what the login gave, or NULL to ask for one. */
+/* One credential from start to end. Takes the credential over; `token` is what the login gave, or NULL to ask
+ * for one. */
 static int try_credential(coze_auth *auth, coze_token *token, int logged_in) {
   int result;
   if (!logged_in) token = auth ? coze_auth_get_token(auth) : NULL;
@@ -156,9 +161,11 @@ static int try_all(coze_client *client, int *tried) {
     ++*tried;
     good += try_credential(coze_auth_new_pat(client, getenv("COZE_SERVICE_TOKEN")), NULL, 0);
   }
-  if (have("Web", "COZE_WEB_OAUTH_CLIENT_ID", "COZE_WEB_OAUTH_CLIENT_SECRET", "COZE_WEB_OAUTH_REDIRECT_URI")) {
+  if (have("Web", "COZE_WEB_OAUTH_CLIENT_ID", "COZE_WEB_OAUTH_CLIENT_SECRET",
+           "COZE_WEB_OAUTH_REDIRECT_URI")) {
     ++*tried;
-    auth = coze_auth_new_web(client, getenv("COZE_WEB_OAUTH_CLIENT_ID"), getenv("COZE_WEB_OAUTH_CLIENT_SECRET"), NULL);
+    auth = coze_auth_new_web(client, getenv("COZE_WEB_OAUTH_CLIENT_ID"),
+                             getenv("COZE_WEB_OAUTH_CLIENT_SECRET"), NULL);
     good += try_credential(auth, log_in_with_browser(auth, getenv("COZE_WEB_OAUTH_REDIRECT_URI")), 1);
   }
   if (have("PKCE", "COZE_PKCE_OAUTH_CLIENT_ID", "COZE_PKCE_OAUTH_REDIRECT_URI", NULL)) {
@@ -187,15 +194,18 @@ static int chat(coze_client *client) {
   coze_request *request = coze_request_new("POST", "/v3/chat");
   coze_stream *stream;
   coze_status status = COZE_DONE;
-  snprintf(body, sizeof body,
-           "{\"bot_id\":\"%.100s\",\"user_id\":\"quickstart\",\"additional_messages\":[{\"role\":\"user\","
-           "\"content_type\":\"text\",\"content\":\"Hello from libcoze %s, does this arrive word by word?\"}]}",
-           getenv("COZE_BOT_ID"), coze_version_string());
+  snprintf(
+      body, sizeof body,
+      "{\"bot_id\":\"%.100s\",\"user_id\":\"quickstart\",\"additional_messages\":[{\"role\":\"user\","
+      "\"content_type\":\"text\",\"content\":\"Hello from libcoze %s, does this arrive word by word?\"}]}",
+      getenv("COZE_BOT_ID"), coze_version_string());
   coze_request_set_json(request, body);
   stream = coze_request_stream(request, auth);
   printf("        ");
   while (stream && (status = coze_stream_next(stream, -1)) == COZE_OK) {
-    coze_json *json = strcmp(coze_stream_event(stream), "conversation.message.delta") == 0 ? coze_stream_json(stream) : NULL;
+    coze_json *json = strcmp(coze_stream_event(stream), "conversation.message.delta") == 0
+                          ? coze_stream_json(stream)
+                          : NULL;
     const char *piece = coze_json_string(json, "/content");
     printf("%s", piece ? piece : "");
     fflush(stdout);
@@ -227,6 +237,9 @@ int main(void) {
 
   coze_client_free(client);
   coze_options_free(options);
-  printf("\nquickstart: %d of %d credentials, %s\n", good, tried, chatted ? "chat streamed" : may_chat ? "chat failed" : "no chat");
+  printf("\nquickstart: %d of %d credentials, %s\n", good, tried,
+         chatted    ? "chat streamed"
+         : may_chat ? "chat failed"
+                    : "no chat");
   return good == tried && tried > 0 && chatted == may_chat ? 0 : 1;
 }

@@ -30,13 +30,26 @@ int main(void) {
   int result = 1;
 
   coze_options_set_string(options, COZE_OPT_API_BASE, getenv("COZE_API_BASE"));
-  if (!(client = coze_client_new(options))) { fail("client"); goto end; }
-  if (!(auth = coze_auth_new_pat(client, need("COZE_API_TOKEN")))) { fail("COZE_API_TOKEN"); goto end; }
+  if (!(client = coze_client_new(options))) {
+    fail("client");
+    goto end;
+  }
+  if (!(auth = coze_auth_new_pat(client, need("COZE_API_TOKEN")))) {
+    fail("COZE_API_TOKEN");
+    goto end;
+  }
 
   request = coze_request_new("GET", "/v1/users/me");
-  if (!(response = coze_request_send(request, auth))) { fail("users.me"); goto end; }
-  if (!(json = coze_response_json(response))) { fail("users.me"); goto end; }
-  printf("Hello, %s (user %s)\n", coze_json_string(json, "/data/user_name"), coze_json_string(json, "/data/user_id"));
+  if (!(response = coze_request_send(request, auth))) {
+    fail("users.me");
+    goto end;
+  }
+  if (!(json = coze_response_json(response))) {
+    fail("users.me");
+    goto end;
+  }
+  printf("Hello, %s (user %s)\n", coze_json_string(json, "/data/user_name"),
+         coze_json_string(json, "/data/user_id"));
   result = 0;
 
 end: /* any order is fine, and so is NULL */

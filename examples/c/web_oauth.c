@@ -3,7 +3,8 @@
  *   COZE_WEB_OAUTH_CLIENT_ID=… COZE_WEB_OAUTH_CLIENT_SECRET=… COZE_WEB_OAUTH_REDIRECT_URI=… ./web_oauth
  *   COZE_API_BASE=https://api.coze.cn for the Chinese region; default https://api.coze.com.
  *
- * A real back end sends the browser to coze_flow_url() and calls coze_flow_finish() where the redirect arrives.
+ * A real back end sends the browser to coze_flow_url() and calls coze_flow_finish() where the redirect
+ * arrives.
  */
 #include <coze.h>
 #include <stdio.h>
@@ -30,7 +31,8 @@ static int say_hello(coze_auth *auth) {
   coze_json *json = response ? coze_response_json(response) : NULL;
   int result = 0;
   if (json) {
-    printf("Hello, %s (user %s)\n", coze_json_string(json, "/data/user_name"), coze_json_string(json, "/data/user_id"));
+    printf("Hello, %s (user %s)\n", coze_json_string(json, "/data/user_name"),
+           coze_json_string(json, "/data/user_id"));
   } else {
     result = fail("users.me");
   }
@@ -71,9 +73,16 @@ int main(void) {
   int result = 1;
 
   coze_options_set_string(options, COZE_OPT_API_BASE, getenv("COZE_API_BASE"));
-  if (!(client = coze_client_new(options))) { fail("client"); goto end; }
-  auth = coze_auth_new_web(client, need("COZE_WEB_OAUTH_CLIENT_ID"), need("COZE_WEB_OAUTH_CLIENT_SECRET"), NULL);
-  if (!auth) { fail("credential"); goto end; }
+  if (!(client = coze_client_new(options))) {
+    fail("client");
+    goto end;
+  }
+  auth =
+      coze_auth_new_web(client, need("COZE_WEB_OAUTH_CLIENT_ID"), need("COZE_WEB_OAUTH_CLIENT_SECRET"), NULL);
+  if (!auth) {
+    fail("credential");
+    goto end;
+  }
   result = log_in(auth, need("COZE_WEB_OAUTH_REDIRECT_URI")) || say_hello(auth);
 
 end:

@@ -1,14 +1,14 @@
 // Whole calls through the C API against libcurl doing the same: process CPU per request and per event.
+#include "server.h"
+
 #include <benchmark/benchmark.h>
-#include <coze.h>
 #include <curl/curl.h>
 #include <simdjson.h>
 
+#include <coze.h>
 #include <deque>
 #include <memory>
 #include <string>
-
-#include "server.h"
 
 namespace {
 
@@ -32,7 +32,7 @@ CURL *make_easy(const std::string &url, curl_slist *headers, std::string *body) 
   return easy;
 }
 
-// --- one GET at a time --------------------------------------------------------------------------------------------------
+// --- one GET at a time
 
 void get_curl(benchmark::State &state, bool parse) {
   std::string body;
@@ -86,7 +86,7 @@ void get_coze(benchmark::State &state) {
 }
 BENCHMARK(get_coze)->Name("get/coze")->MeasureProcessCPUTime()->Threads(1)->Threads(16);
 
-// --- sixteen in flight on one thread -----------------------------------------------------------------------------------
+// --- sixteen in flight on one thread
 
 constexpr int in_flight = 16;
 
@@ -149,7 +149,7 @@ BENCHMARK_CAPTURE(get_many_coze, 16, in_flight)->Name("get16/coze")->MeasureProc
 // One asynchronous call at a time, against the blocking raw one.
 BENCHMARK_CAPTURE(get_many_coze, 1, 1)->Name("get/coze-async")->MeasureProcessCPUTime()->UseRealTime();
 
-// --- a fast stream --------------------------------------------------------------------------------------------------------
+// --- a fast stream
 
 void stream_curl(benchmark::State &state) {
   std::string body;
@@ -160,21 +160,22 @@ void stream_curl(benchmark::State &state) {
   // The least that can be done with events: count the blank lines between them.
   size_t events = 0;
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, &events);
-  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, +[](char *data, size_t one, size_t size, void *out) {
-    const char *at = data, *end = data + one * size;
-    while ((at = static_cast<const char *>(memchr(at, '\n', static_cast<size_t>(end - at))))) {
-      ++at;
-      if (at < end && *at == '\n') ++*static_cast<size_t *>(out);
-    }
-    return one * size;
-  });
+  curl_easy_setopt(
+      easy, CURLOPT_WRITEFUNCTION, +[](char *data, size_t one, size_t size, void *out) {
+        const char *at = data, *end = data + one * size;
+        while ((at = static_cast<const char *>(memchr(at, '\n', static_cast<size_t>(end - at))))) {
+          ++at;
+          if (at < end && *at == '\n') ++*static_cast<size_t *>(out);
+        }
+        return one * size;
+      });
   for (auto _ : state)
     if (curl_easy_perform(easy) != CURLE_OK) state.SkipWithError("curl");
   state.SetItemsProcessed(state.iterations() * events_per_stream);
   curl_easy_cleanup(easy);
   curl_slist_free_all(headers);
 }
-BENCHMARK(stream_curl)->Name("stream/raw")->MeasureProcessCPUTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(stream_curl)->Name("stream/raw")->MeasureProcessCPUTime()->Unit(benchmark::millisecond);
 
 void read_all(benchmark::State &state, coze_stream *stream) {
   int64_t events = 0;
@@ -184,17 +185,25 @@ void read_all(benchmark::State &state, coze_stream *stream) {
     benchmark::DoNotOptimize(coze_stream_data(stream));
     ++events;
   }
-  if (status != COZE_DONE || events != events_per_stream + 1) state.SkipWithError(coze_error_message(coze_last_error()));
+  if (status != COZE_DONE || events != events_per_stream + 1)
+    state.SkipWithError(coze_error_message(coze_last_error()));
   coze_stream_free(stream);
 }
 
 void stream_coze(benchmark::State &state, bool asynchronous) {
   Caller &own = caller();
   for (auto _ : state)
-    read_all(state, asynchronous ? coze_request_stream_async(own.chat, own.auth) : coze_request_stream(own.chat, own.auth));
+    read_all(state, asynchronous ? coze_request_stream_async(own.chat, own.auth)
+                                 : coze_request_stream(own.chat, own.auth));
   state.SetItemsProcessed(state.iterations() * events_per_stream);
 }
-BENCHMARK_CAPTURE(stream_coze, pull, false)->Name("stream/coze")->MeasureProcessCPUTime()->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(stream_coze, async, true)->Name("stream/coze-async")->MeasureProcessCPUTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(stream_coze, pull, false)
+    ->Name("stream/coze")
+    ->MeasureProcessCPUTime()
+    ->Unit(benchmark::millisecond);
+BENCHMARK_CAPTURE(stream_coze, async, true)
+    ->Name("stream/coze-async")
+    ->MeasureProcessCPUTime()
+    ->Unit(benchmark::millisecond);
 
 }  // namespace

@@ -1,4 +1,6 @@
 // JWT assertions per second against OpenSSL's RSA alone, with a key parsed once.
+#include "auth/grant.h"
+
 #include <benchmark/benchmark.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -6,8 +8,6 @@
 
 #include <memory>
 #include <string>
-
-#include "auth/grant.h"
 
 namespace {
 
@@ -35,7 +35,8 @@ void sign_raw(benchmark::State &state) {
     size_t size = sizeof signature;
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     EVP_DigestSignInit(context, nullptr, EVP_sha256(), nullptr, key());
-    EVP_DigestSign(context, signature, &size, reinterpret_cast<const unsigned char *>(text.data()), text.size());
+    EVP_DigestSign(context, signature, &size, reinterpret_cast<const unsigned char *>(text.data()),
+                   text.size());
     EVP_MD_CTX_free(context);
     benchmark::DoNotOptimize(signature);
   }

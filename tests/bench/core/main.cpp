@@ -1,8 +1,8 @@
-// Starts the server that the network benchmarks talk to, in a process of its own: its work is not ours to measure.
-// Must come before any thread is started.
-#include <benchmark/benchmark.h>
-
+// Starts the server that the network benchmarks talk to, in a process of its own: its work is not ours to
+// measure. Must come before any thread is started.
 #include "server.h"
+
+#include <benchmark/benchmark.h>
 
 int main(int argc, char **argv) {
   coze::bench::start_server();

@@ -1,20 +1,20 @@
-// The server of the benchmarks. One thread a connection, no parsing beyond the end of the head and the body's length.
+// The server of the benchmarks. One thread a connection, no parsing beyond the end of the head and the body's
+// length.
 #include "server.h"
 
 #include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <signal.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
 #include <string>
 #include <string_view>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <thread>
+#include <unistd.h>
 
 namespace coze::bench {
 namespace {
@@ -25,20 +25,22 @@ int port = 0;
 std::string answer() {
   std::string body = R"({"code":0,"msg":"","data":{"user_id":"7300000000000000001","user_name":"bench",)"
                      R"("nick_name":"Bench","avatar_url":""},"detail":{"logid":"20260101000000BENCH"}})";
-  return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nx-tt-logid: 20260101000000BENCH\r\nContent-Length: " +
+  return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nx-tt-logid: "
+         "20260101000000BENCH\r\nContent-Length: " +
          std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
 std::string stream() {
-  std::string event = "event:conversation.message.delta\ndata:{\"id\":\"7300000000000000002\",\"conversation_id\":"
-                      "\"7300000000000000003\",\"bot_id\":\"7300000000000000004\",\"role\":\"assistant\",\"type\":"
-                      "\"answer\",\"content\":\"word \",\"content_type\":\"text\",\"chat_id\":\"7300000000000000005\"";
+  std::string event =
+      "event:conversation.message.delta\ndata:{\"id\":\"7300000000000000002\",\"conversation_id\":"
+      "\"7300000000000000003\",\"bot_id\":\"7300000000000000004\",\"role\":\"assistant\",\"type\":"
+      "\"answer\",\"content\":\"word \",\"content_type\":\"text\",\"chat_id\":\"7300000000000000005\"";
   event += ",\"pad\":\"" + std::string(335 - event.size() - 12, 'x') + "\"}\n\n";
   std::string body;
   for (int i = 0; i < events_per_stream; ++i) body += event;
   body += "event:done\ndata:\"[DONE]\"\n\n";
-  return "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: " + std::to_string(body.size()) +
-         "\r\n\r\n" + body;
+  return "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: " +
+         std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
 bool send_all(int fd, std::string_view bytes) {

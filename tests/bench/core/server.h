@@ -1,4 +1,5 @@
-// The server of the benchmarks: as little work as possible, in another process. HTTP/1.1 with keep-alive on loopback.
+// The server of the benchmarks: as little work as possible, in another process. HTTP/1.1 with keep-alive on
+// loopback.
 #pragma once
 
 #include <string>

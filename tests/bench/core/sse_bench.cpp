@@ -1,10 +1,10 @@
 // The event-stream reader against a bare search for line ends over the same bytes, in memory.
+#include "net/sse.h"
+
 #include <benchmark/benchmark.h>
 
 #include <cstring>
 #include <string>
-
-#include "net/sse.h"
 
 namespace {
 

@@ -1,12 +1,12 @@
 // A cached token, taken and given back through the C interface, beside the least that it can cost:
 // two atomic additions and a look at a coarse clock.
+#include "auth/token_cell.h"
+#include "coze.h"
+
 #include <benchmark/benchmark.h>
 
 #include <atomic>
 #include <ctime>
-
-#include "auth/token_cell.h"
-#include "coze.h"
 
 namespace {
 

@@ -15,8 +15,8 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr char kUri[] = "https://app.example/cb";
-constexpr char kVerifier[] = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+constexpr char the_uri[] = "https://app.example/cb";
+constexpr char the_verifier[] = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 class CodeFlowTest : public testing::Test {
  protected:
@@ -24,7 +24,7 @@ class CodeFlowTest : public testing::Test {
   std::shared_ptr<ScriptEngine> engine = std::make_shared<ScriptEngine>();
   std::shared_ptr<Credential> web = make_web_credential(engine, Options(), "web.app", "web-secret");
   std::shared_ptr<Credential> pkce = make_pkce_credential(engine, Options(), "pkce.app");
-  std::shared_ptr<Flow> flow = Flow::make(web, kUri, "st4te", std::nullopt);
+  std::shared_ptr<Flow> flow = Flow::make(web, the_uri, "st4te", std::nullopt);
 
   void SetUp() override {
     engine->server = [this](const Sent &) { return engine->token("czu_1", 900, "rt-1"); };
@@ -56,8 +56,8 @@ std::string fault_of(const std::function<void()> &make, Status expected = Status
 // --- starting
 
 TEST_F(CodeFlowTest, MadeValuesAreLongAndNew) {
-  const auto a = Flow::make(pkce, kUri, std::nullopt, std::nullopt);
-  const auto b = Flow::make(pkce, kUri, std::nullopt, std::nullopt);
+  const auto a = Flow::make(pkce, the_uri, std::nullopt, std::nullopt);
+  const auto b = Flow::make(pkce, the_uri, std::nullopt, std::nullopt);
   EXPECT_EQ(a->state().size(), 43u);
   EXPECT_NE(a->state(), b->state());
   EXPECT_EQ(std::string(a->verifier()).size(), 64u);
@@ -75,9 +75,9 @@ TEST_F(CodeFlowTest, MadeValuesAreLongAndNew) {
 }
 
 TEST_F(CodeFlowTest, GivenValuesAreUsed) {
-  const auto given = Flow::make(pkce, kUri, "my-state", kVerifier);
+  const auto given = Flow::make(pkce, the_uri, "my-state", the_verifier);
   EXPECT_EQ(given->state(), "my-state");
-  EXPECT_STREQ(given->verifier(), kVerifier);
+  EXPECT_STREQ(given->verifier(), the_verifier);
   EXPECT_EQ(given->url(),
             "https://www.coze.com/api/permission/oauth2/authorize?response_type=code&client_id=pkce.app&"
             "redirect_uri=https%3A%2F%2Fapp.example%2Fcb&state=my-state&"
@@ -89,34 +89,34 @@ TEST_F(CodeFlowTest, BadArgumentsAreNamed) {
                          std::optional<std::string_view> verifier) {
     return fault_of([&] { Flow::make(pkce, uri, state, verifier); });
   };
-  EXPECT_THAT(fault("", "s", kVerifier), HasSubstr("redirect_uri is empty"));
+  EXPECT_THAT(fault("", "s", the_verifier), HasSubstr("redirect_uri is empty"));
   for (const char *uri :
        {"/cb", "app.example/cb", "https://", "https:///cb", "http:cb", "https://a.example/a b", "javascript",
         "a:", "\x01x:/y", "https://user:pw@a.example/"}) {
-    EXPECT_THAT(fault(uri, "s", kVerifier), HasSubstr("redirect_uri is not an absolute URL")) << uri;
+    EXPECT_THAT(fault(uri, "s", the_verifier), HasSubstr("redirect_uri is not an absolute URL")) << uri;
   }
-  EXPECT_THAT(fault("https://app.example/#/cb", "s", kVerifier), HasSubstr("redirect_uri has a fragment"));
+  EXPECT_THAT(fault("https://app.example/#/cb", "s", the_verifier), HasSubstr("redirect_uri has a fragment"));
   for (const char *uri : {"https://app.example", "http://127.0.0.1:8080/cb", "http://[::1]:8080/cb",
                           "com.example:/cb", "myapp://cb/x?y=1"}) {
-    EXPECT_EQ(fault(uri, "s", kVerifier), "") << uri;
+    EXPECT_EQ(fault(uri, "s", the_verifier), "") << uri;
   }
-  EXPECT_THAT(fault(kUri, "", kVerifier), HasSubstr("state is empty"));
-  EXPECT_THAT(fault(kUri, "a\nb", kVerifier), HasSubstr("state may hold only printable ASCII"));
-  EXPECT_THAT(fault(kUri, "s", "short"), HasSubstr("verifier has 5 characters: give 43 to 128"));
-  EXPECT_THAT(fault(kUri, "s", std::string(129, 'a')), HasSubstr("verifier has 129 characters"));
-  EXPECT_THAT(fault(kUri, "s", std::string(43, '+')), HasSubstr("verifier may hold only letters"));
-  EXPECT_EQ(fault(kUri, "s", std::string(128, '~')), "");
-  EXPECT_EQ(fault(kUri, "s", std::string(43, '.')), "");
-  EXPECT_THAT(fault_of([&] { Flow::make(web, kUri, "s", kVerifier); }),
+  EXPECT_THAT(fault(the_uri, "", the_verifier), HasSubstr("state is empty"));
+  EXPECT_THAT(fault(the_uri, "a\nb", the_verifier), HasSubstr("state may hold only printable ASCII"));
+  EXPECT_THAT(fault(the_uri, "s", "short"), HasSubstr("verifier has 5 characters: give 43 to 128"));
+  EXPECT_THAT(fault(the_uri, "s", std::string(129, 'a')), HasSubstr("verifier has 129 characters"));
+  EXPECT_THAT(fault(the_uri, "s", std::string(43, '+')), HasSubstr("verifier may hold only letters"));
+  EXPECT_EQ(fault(the_uri, "s", std::string(128, '~')), "");
+  EXPECT_EQ(fault(the_uri, "s", std::string(43, '.')), "");
+  EXPECT_THAT(fault_of([&] { Flow::make(web, the_uri, "s", the_verifier); }),
               HasSubstr("verifier is for PKCE only"));
 }
 
 TEST_F(CodeFlowTest, TheWrongKindOfCredentialIsNamed) {
   const auto device = make_device_credential(engine, Options(), "d.app");
   const auto pat = make_token_credential(engine, Options(), "pat_x");
-  const auto jwt = make_jwt_credential(engine, Options(), "app", "kid", kTestKey);
+  const auto jwt = make_jwt_credential(engine, Options(), "app", "kid", test_key);
   const auto fault = [&](const std::shared_ptr<Credential> &credential) {
-    return fault_of([&] { Flow::make(credential, kUri, std::nullopt, std::nullopt); }, Status::state);
+    return fault_of([&] { Flow::make(credential, the_uri, std::nullopt, std::nullopt); }, Status::state);
   };
   EXPECT_THAT(fault(device), HasSubstr("coze_flow_new_device"));
   EXPECT_THAT(fault(pat), HasSubstr("there is no flow"));
@@ -145,10 +145,11 @@ TEST_F(CodeFlowTest, FinishLogsIn) {
 }
 
 TEST_F(CodeFlowTest, PkceProvesItselfWithTheVerifier) {
-  flow = Flow::make(pkce, kUri, "st4te", kVerifier);
+  flow = Flow::make(pkce, the_uri, "st4te", the_verifier);
   EXPECT_EQ(finish("?code=c0de&state=st4te"), Status::ok);
   EXPECT_EQ(engine->sent().at(0).bearer, "");
-  EXPECT_THAT(engine->sent().at(0).body, HasSubstr(std::string(R"("code_verifier":")") + kVerifier + "\""));
+  EXPECT_THAT(engine->sent().at(0).body,
+              HasSubstr(std::string(R"("code_verifier":")") + the_verifier + "\""));
   EXPECT_EQ(pkce->current()->fields().refresh.reveal(), "rt-1");
 }
 
@@ -194,7 +195,7 @@ TEST_F(CodeFlowTest, TheIssuerIsComparedWhenItIsNamed) {
   EXPECT_EQ(finish("code=c&state=st4te&iss=https%3A%2F%2Fwww.coze.com.evil.example"), Status::state_mismatch);
   EXPECT_EQ(engine->count(), 0u);
   for (const char *iss : {"https://www.coze.com", "https://www.coze.com/", "https://api.coze.com", ""}) {
-    flow = Flow::make(web, kUri, "st4te", std::nullopt);
+    flow = Flow::make(web, the_uri, "st4te", std::nullopt);
     EXPECT_EQ(finish("code=c&state=st4te&iss=" + percent_encode(iss)), Status::ok) << iss;
   }
 }
@@ -226,7 +227,7 @@ TEST_F(CodeFlowTest, AWholeUrlMustBeAtTheRedirectUri) {
         "https://app.example/c%62?code=c&state=st4te", "/anything?code=c&state=st4te",
         "  https://app.example/cb?code=c&state=st4te#_=_\n",
         "https://app.example/cb?code=c&state=st4te&x=a|b{}"}) {
-    flow = Flow::make(web, kUri, "st4te", std::nullopt);
+    flow = Flow::make(web, the_uri, "st4te", std::nullopt);
     EXPECT_EQ(finish(redirect), Status::ok) << redirect << ": " << message;
   }
   flow = Flow::make(web, "com.example:/cb?x=1", "st4te", std::nullopt);
@@ -252,7 +253,7 @@ TEST_F(CodeFlowTest, TheCallersTimeBoundsTheExchange) {
 
 TEST_F(CodeFlowTest, ACodeIsSentAgainOnlyWhenItHadNotLeft) {
   for (const Status status : {Status::network, Status::timeout, Status::stream_cut}) {
-    flow = Flow::make(web, kUri, "st4te", std::nullopt);
+    flow = Flow::make(web, the_uri, "st4te", std::nullopt);
     engine->server = [&](const Sent &) { return lost(status); };
     const size_t before = engine->count();
     EXPECT_EQ(finish("code=c&state=st4te"), status);
@@ -264,7 +265,7 @@ TEST_F(CodeFlowTest, ACodeIsSentAgainOnlyWhenItHadNotLeft) {
   };
   EXPECT_EQ(finish("code=c&state=st4te"), Status::ok);
   EXPECT_EQ(engine->count(), before + 2);
-  flow = Flow::make(web, kUri, "st4te", std::nullopt);
+  flow = Flow::make(web, the_uri, "st4te", std::nullopt);
   engine->server = [&](const Sent &) { return lost(Status::network, true); };
   EXPECT_EQ(finish("code=c&state=st4te"), Status::network);
   EXPECT_EQ(engine->count(), before + 4);

@@ -42,7 +42,7 @@ class CredentialTest : public testing::Test {
     engine->close();
   }  // what is left open holds the credential, and that the engine
   void make_web() { credential = make_web_credential(engine, Options(), "web.app", "web-secret"); }
-  void make_jwt() { credential = make_jwt_credential(engine, Options(), "jwt-app", "kid-1", kTestKey); }
+  void make_jwt() { credential = make_jwt_credential(engine, Options(), "jwt-app", "kid-1", test_key); }
   // Logged in, with a token that lives that long.
   void log_in(int64_t seconds = 900) {
     make_web();
@@ -765,20 +765,20 @@ TEST_F(CredentialTest, BadJwtArgumentsAreNamed) {
   const auto fault = [&](const char *id, const char *key_id, const char *pem) {
     return fault_of([&] { make_jwt_credential(engine, options, id, key_id, pem); });
   };
-  EXPECT_EQ(fault("id", "kid", kTestKey), "");
-  EXPECT_THAT(fault("", "kid", kTestKey), HasSubstr("client_id is empty"));
-  EXPECT_THAT(fault("id", "", kTestKey), HasSubstr("key_id is empty"));
+  EXPECT_EQ(fault("id", "kid", test_key), "");
+  EXPECT_THAT(fault("", "kid", test_key), HasSubstr("client_id is empty"));
+  EXPECT_THAT(fault("id", "", test_key), HasSubstr("key_id is empty"));
   EXPECT_THAT(fault("id", "kid", ""), Not(testing::IsEmpty()));
   options.set(static_cast<int32_t>(Option::account_id), "1");
-  EXPECT_EQ(fault("id", "kid", kTestKey), "");
+  EXPECT_EQ(fault("id", "kid", test_key), "");
   options.set(static_cast<int32_t>(Option::enterprise_id), "2");
-  EXPECT_THAT(fault("id", "kid", kTestKey), HasSubstr("account_id and enterprise_id"));
+  EXPECT_THAT(fault("id", "kid", test_key), HasSubstr("account_id and enterprise_id"));
   options = Options();
   options.set(static_cast<int32_t>(Option::scope), "{broken}");
-  EXPECT_THAT(fault("id", "kid", kTestKey), HasSubstr("option scope is not a valid JSON object"));
+  EXPECT_THAT(fault("id", "kid", test_key), HasSubstr("option scope is not a valid JSON object"));
   options = Options();
   options.set(static_cast<int32_t>(Option::session_context), "{\"a\":}");
-  EXPECT_THAT(fault("id", "kid", kTestKey), HasSubstr("option session_context"));
+  EXPECT_THAT(fault("id", "kid", test_key), HasSubstr("option session_context"));
 }
 
 TEST_F(CredentialTest, SettingsComeFromTheOptions) {

@@ -26,7 +26,7 @@ TokenRef old_token(int64_t expires_at) {
 }
 
 std::shared_ptr<Credential> prepare(const std::shared_ptr<ScriptEngine> &engine, Kind kind) {
-  if (kind == Kind::cold) return make_jwt_credential(engine, Options(), "app", "kid", kTestKey);
+  if (kind == Kind::cold) return make_jwt_credential(engine, Options(), "app", "kid", test_key);
   auto credential = make_web_credential(engine, Options(), "app", "secret");
   const int64_t now_s = engine->server_time_ms() / 1000;
   credential->install(old_token(kind == Kind::expired ? now_s - 1 : now_s + 900));

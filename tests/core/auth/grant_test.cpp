@@ -5,7 +5,7 @@
 #include "auth/device_flow.h"
 #include "base/url.h"
 #include "core/auth/script_engine.h"
-#include "core/net/load_vectors.h"
+#include "core/vectors.h"
 #include "json/reader.h"
 
 #include <gmock/gmock.h>

@@ -10,7 +10,7 @@ namespace coze::test {
 namespace {
 
 // Every secret in these tests holds this word.
-constexpr char kCanary[] = "CANARY";
+constexpr char canary[] = "CANARY";
 
 class SecretsTest : public testing::Test {
  protected:
@@ -18,7 +18,7 @@ class SecretsTest : public testing::Test {
   int looked = 0;
 
   void clean(const std::string &text) {
-    EXPECT_EQ(text.find(kCanary), std::string::npos) << text;
+    EXPECT_EQ(text.find(canary), std::string::npos) << text;
     ++looked;
   }
   void clean_fault(const std::function<void()> &action) {
@@ -84,7 +84,7 @@ TEST_F(SecretsTest, JwtShowsNone) {
   options.set(static_cast<int32_t>(Option::session_context),
               R"({"device_info":{"device_id":"CANARY-device"}})");
   for (Outcome &outcome : answers()) {
-    auto credential = make_jwt_credential(engine, options, "app", "kid", kTestKey);
+    auto credential = make_jwt_credential(engine, options, "app", "kid", test_key);
     auto shared = std::make_shared<Outcome>(std::move(outcome));
     std::string jwt;
     engine->server = [&, shared](const Sent &sent) {

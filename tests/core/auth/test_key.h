@@ -3,7 +3,7 @@
 
 namespace coze::test {
 
-inline constexpr char kTestKey[] = R"(-----BEGIN PRIVATE KEY-----
+inline constexpr char test_key[] = R"(-----BEGIN PRIVATE KEY-----
 MIIEvgIBADANBgkqhkiG9w0BAQEFAASCBKgwggSkAgEAAoIBAQCWPi0dI1GooX5j
 DdWQYRdJVdd+TUhmXzh8IvH1ECr977dejUjJX+DyblXfWi1caBky1HqSoXE/3+WZ
 82EOyca4YPBjFS/4syYbhUa9TTe4gf+6okWHGH/BJZZqrBE4azh4K/STnP6cjRni

@@ -13,7 +13,7 @@
 namespace coze::core {
 namespace {
 
-constexpr int64_t kForever = std::numeric_limits<int64_t>::max();
+constexpr int64_t forever = std::numeric_limits<int64_t>::max();
 
 TokenFields fields(const std::string &access) {
   TokenFields made;
@@ -37,16 +37,16 @@ TEST(TokenCell, EmptyGivesNothing) {
   TokenCell cell(clock);
   EXPECT_FALSE(cell.acquire());
   cell.withdraw();
-  cell.arm(kForever);
+  cell.arm(forever);
   EXPECT_FALSE(cell.acquire());
 }
 
 TEST(TokenCell, GivesTheNewestUntilWithdrawn) {
   ManualClock clock;
   TokenCell cell(clock);
-  TokenRef a = cell.publish(fields("a"), kForever);
+  TokenRef a = cell.publish(fields("a"), forever);
   EXPECT_EQ(cell.acquire().get(), a.get());
-  TokenRef b = cell.publish(fields("b"), kForever);
+  TokenRef b = cell.publish(fields("b"), forever);
   EXPECT_EQ(cell.acquire()->access(), "b");
   EXPECT_EQ(a->access(), "a");
   cell.withdraw();
@@ -83,10 +83,10 @@ TEST(TokenCell, ASuspendedMachineOrAMovedClockAsksForACloserLook) {
   clock.pass(1);
   EXPECT_FALSE(cell.acquire());
 
-  cell.publish(fields("b"), kForever);
+  cell.publish(fields("b"), forever);
   clock.wall -= 3'600'000;
   EXPECT_FALSE(cell.acquire());
-  cell.arm(kForever);
+  cell.arm(forever);
   EXPECT_TRUE(cell.acquire());
   clock.wall += 900;  // the clock is being nudged into step
   EXPECT_TRUE(cell.acquire());
@@ -97,9 +97,9 @@ TEST(TokenCell, TokensOutliveTheCell) {
   {
     ManualClock clock;
     TokenCell cell(clock, 1, 3);
-    cell.publish(fields("a"), kForever);
+    cell.publish(fields("a"), forever);
     a = cell.acquire();
-    b = cell.publish(fields("b"), kForever);
+    b = cell.publish(fields("b"), forever);
     copy = b;
   }
   EXPECT_EQ(a->access(), "a");
@@ -110,14 +110,14 @@ TEST(TokenCell, AHostThatHoardsTokensIsStillServed) {
   ManualClock clock;
   TokenCell cell(clock, 2, 3);
   std::vector<TokenRef> hoard;
-  for (int i = 0; i < 3; ++i) hoard.push_back(cell.publish(fields("t" + std::to_string(i)), kForever));
-  TokenRef fourth = cell.publish(fields("t3"), kForever);
+  for (int i = 0; i < 3; ++i) hoard.push_back(cell.publish(fields("t" + std::to_string(i)), forever));
+  TokenRef fourth = cell.publish(fields("t3"), forever);
   EXPECT_EQ(fourth->access(), "t3");
   EXPECT_FALSE(cell.acquire());  // the credential hands it out itself
-  cell.arm(kForever);
+  cell.arm(forever);
   EXPECT_FALSE(cell.acquire());
   hoard.erase(hoard.begin());
-  TokenRef fifth = cell.publish(fields("t4"), kForever);
+  TokenRef fifth = cell.publish(fields("t4"), forever);
   EXPECT_EQ(cell.acquire()->access(), "t4");
   EXPECT_EQ(hoard[0]->access(), "t1");
   EXPECT_EQ(hoard[1]->access(), "t2");
@@ -127,7 +127,7 @@ TEST(TokenCell, SlotsAreUsedAgainForEver) {
   ManualClock clock;
   TokenCell cell(clock, 4, 2);
   for (int i = 0; i < 1'000; ++i) {
-    cell.publish(fields(std::to_string(i)), kForever);
+    cell.publish(fields(std::to_string(i)), forever);
     ASSERT_EQ(cell.acquire()->access(), std::to_string(i));
   }
 }
@@ -158,7 +158,7 @@ void stress(uint32_t stripes, uint32_t slots, int publications) {
   for (int i = 0; i < 4; ++i) readers.emplace_back([&] { read_on(*cell, stop, newest); });
   TokenRef held;
   for (int i = 1; i <= publications; ++i) {
-    TokenRef token = cell->publish(fields(std::to_string(i)), kForever);
+    TokenRef token = cell->publish(fields(std::to_string(i)), forever);
     if (i % 7 == 0) cell->withdraw();
     if (i % 5 == 0) held = token;
   }
@@ -180,7 +180,7 @@ TEST(TokenCell, HandlesAreReleasedOnOtherThreadsWhileTheTokenIsReplaced) {
   ManualClock clock;
   for (int round = 0; round < 300; ++round) {
     auto cell = std::make_unique<TokenCell>(clock, 4, 8);
-    cell->publish(fields("a"), kForever);
+    cell->publish(fields("a"), forever);
     std::vector<TokenRef> handles;
     for (int i = 0; i < 64; ++i) handles.push_back(cell->acquire());
     std::atomic<int> ready{0};
@@ -198,7 +198,7 @@ TEST(TokenCell, HandlesAreReleasedOnOtherThreadsWhileTheTokenIsReplaced) {
     }
     ++ready;
     while (ready < 5) std::this_thread::yield();
-    cell->publish(fields("b"), kForever);
+    cell->publish(fields("b"), forever);
     cell.reset();
     for (std::thread &thread : threads) thread.join();
   }

@@ -1,7 +1,7 @@
 // What a log line may show: the cases of vectors/redaction.json, and properties that hold for any text.
 // That the library logs nothing secret to begin with is tested where it logs.
 #include "base/log.h"
-#include "support/vectors.h"
+#include "core/vectors.h"
 
 #include <gtest/gtest.h>
 

@@ -3,7 +3,7 @@
 #include "base/text.h"
 
 #include "base/status.h"
-#include "support/vectors.h"
+#include "core/vectors.h"
 
 #include <gtest/gtest.h>
 

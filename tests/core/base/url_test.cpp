@@ -3,7 +3,7 @@
 #include "base/url.h"
 
 #include "base/error.h"
-#include "support/vectors.h"
+#include "core/vectors.h"
 
 #include <gtest/gtest.h>
 

@@ -1,8 +1,8 @@
 // Random texts, digests, base64url, hex and the constant-time comparison.
 // Where the vectors come from is said in them.
 #include "base/error.h"
+#include "core/vectors.h"
 #include "crypto/crypto.h"
-#include "support/vectors.h"
 
 #include <gtest/gtest.h>
 #include <openssl/err.h>

@@ -1,8 +1,8 @@
 // The RS256 key: byte-exact signatures, keys as people paste them, and what is said about those that cannot
 // be used. The whole JWT is tested in auth/.
 #include "base/error.h"
+#include "core/vectors.h"
 #include "crypto/crypto.h"
-#include "support/vectors.h"
 
 #include <gtest/gtest.h>
 

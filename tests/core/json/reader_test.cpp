@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "support/vectors.h"
+#include "core/vectors.h"
 
 #include <gtest/gtest.h>
 

@@ -289,7 +289,6 @@ TEST_P(EngineFault, NoSignalReachesTheHost) {
 }
 
 // --- TLS
-// ---------------------------------------------------------------------------------------------------------------
 
 struct BadCertificate {
   const char *name;
@@ -361,7 +360,6 @@ TEST_P(EngineFault, AuthoritiesThatCannotBeReadAreNamed) {
 }
 
 // --- a proxy
-// -----------------------------------------------------------------------------------------------------------
 
 TEST_P(EngineFault, AProxyThatRefusesIsNamedWithoutItsPassword) {
   PeerServer proxy([](Peer &peer) {

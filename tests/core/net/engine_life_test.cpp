@@ -255,7 +255,6 @@ TEST(EngineLoopLife, DescriptorsAreNotInherited) {
 }
 
 // --- fork and exit: in processes of their own
-// -----------------------------------------------------------------------------
 
 // ThreadSanitizer cannot follow a child that starts threads.
 #if defined(__SANITIZE_THREAD__)

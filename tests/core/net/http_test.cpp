@@ -1,7 +1,7 @@
 // Dates as HTTP writes them, and looking up headers.
 #include "net/http.h"
 
-#include "core/net/load_vectors.h"
+#include "core/vectors.h"
 
 #include <gtest/gtest.h>
 

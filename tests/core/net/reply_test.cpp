@@ -2,7 +2,7 @@
 #include "net/reply.h"
 
 #include "base/text.h"
-#include "core/net/load_vectors.h"
+#include "core/vectors.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

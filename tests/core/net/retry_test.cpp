@@ -1,7 +1,7 @@
 // Which failures are tried again, how long the wait is, and what the budget allows.
 #include "net/retry.h"
 
-#include "core/net/load_vectors.h"
+#include "core/vectors.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +11,7 @@
 namespace coze::core {
 namespace {
 
-constexpr int64_t kNow = 1'767'225'600'000;
+constexpr int64_t now = 1'767'225'600'000;
 
 // Every byte the same: 0x00 is the shortest wait, 0xFF the longest.
 class ConstantRandom : public Random {
@@ -42,7 +42,7 @@ std::optional<int64_t> delay(const Outcome &outcome, bool repeatable, int32_t at
   RetryBudget budget;
   RetryPolicy policy;
   policy.max_retries = max_retries;
-  return policy.next_delay_ms(attempt, outcome, repeatable, kNow, budget, ConstantRandom(random));
+  return policy.next_delay_ms(attempt, outcome, repeatable, now, budget, ConstantRandom(random));
 }
 
 bool retried(const Outcome &outcome, bool repeatable) { return delay(outcome, repeatable).has_value(); }
@@ -164,7 +164,7 @@ TEST(RetryBudget, AStormAddsAFifth) {
   for (int call = 0; call < calls; ++call) {
     budget.on_call();
     ++sent;
-    for (int32_t attempt = 1; policy.next_delay_ms(attempt, answered(503), true, kNow, budget, random);
+    for (int32_t attempt = 1; policy.next_delay_ms(attempt, answered(503), true, now, budget, random);
          ++attempt) {
       ++sent;
     }
@@ -178,14 +178,13 @@ TEST(RetryBudget, OnlyRetriesThatHappenArePaidFor) {
   const RetryPolicy policy;
   const ConstantRandom random(0);
   for (int i = 0; i < 100; ++i) {
-    EXPECT_FALSE(policy.next_delay_ms(1, answered(400), true, kNow, budget, random));
-    EXPECT_FALSE(policy.next_delay_ms(3, answered(503), true, kNow, budget, random));
+    EXPECT_FALSE(policy.next_delay_ms(1, answered(400), true, now, budget, random));
+    EXPECT_FALSE(policy.next_delay_ms(3, answered(503), true, now, budget, random));
     EXPECT_FALSE(
-        policy.next_delay_ms(1, answered(503, "", {{"retry-after", "61"}}), true, kNow, budget, random));
+        policy.next_delay_ms(1, answered(503, "", {{"retry-after", "61"}}), true, now, budget, random));
   }
-  for (int i = 0; i < 10; ++i)
-    EXPECT_TRUE(policy.next_delay_ms(1, answered(503), true, kNow, budget, random));
-  EXPECT_FALSE(policy.next_delay_ms(1, answered(503), true, kNow, budget, random));
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(policy.next_delay_ms(1, answered(503), true, now, budget, random));
+  EXPECT_FALSE(policy.next_delay_ms(1, answered(503), true, now, budget, random));
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 // result.
 #include "net/sse.h"
 
-#include "core/net/load_vectors.h"
+#include "core/vectors.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,7 +16,7 @@
 namespace coze::core {
 namespace {
 
-constexpr size_t kLimit = 1u << 20;
+constexpr size_t usual_limit = 1u << 20;
 
 struct Owned {
   std::string type, data, id;
@@ -43,7 +43,7 @@ void PrintTo(const Result &result, std::ostream *out) {
 
 // Cuts the stream at `cuts` (ascending). Events are taken after each chunk, or all at the end.
 Result read(std::string_view stream, const std::vector<size_t> &cuts, bool take_at_once = true,
-            size_t limit = kLimit) {
+            size_t limit = usual_limit) {
   EventReader reader(limit);
   Result result;
   Event event;
@@ -87,7 +87,7 @@ std::vector<size_t> random_cuts(size_t size, std::mt19937_64 &random) {
 
 // The same result however the stream is cut.
 void check_all_cuts(const std::string &stream, const Result &expected, std::mt19937_64 &random, int rounds,
-                    size_t limit = kLimit) {
+                    size_t limit = usual_limit) {
   for (const bool at_once : {true, false}) {
     ASSERT_EQ(read(stream, {}, at_once, limit), expected) << "whole";
     ASSERT_EQ(read(stream, every_byte(stream.size()), at_once, limit), expected) << "byte by byte";
@@ -241,7 +241,7 @@ TEST(EventReader, BytesThatAreNotUtf8PassAsTheyAre) {
 }
 
 TEST(EventReader, InPlace) {
-  EventReader reader(kLimit);
+  EventReader reader(usual_limit);
   std::string chunk = "event:" + std::string(40, 'e') + "\ndata:" + std::string(100, 'd') + "\n\n";
   const char *const begin = chunk.data();
   const char *const end = begin + chunk.size();
@@ -264,7 +264,7 @@ TEST(EventReader, InPlace) {
 }
 
 TEST(EventReader, ChunkKeepsItsRoom) {
-  EventReader reader(kLimit);
+  EventReader reader(usual_limit);
   std::string chunk = "data:1";
   chunk.reserve(10'000);
   reader.push(chunk);
@@ -278,7 +278,7 @@ TEST(EventReader, ChunkKeepsItsRoom) {
 }
 
 TEST(EventReader, ViewsHoldUntilTheNextCall) {
-  EventReader reader(kLimit);
+  EventReader reader(usual_limit);
   std::string chunk = "id:1\ndata:a\nevent:late\ndata:b\n\nid:2\ndata:c\n\n";
   reader.push(chunk);
   Event event;
@@ -292,7 +292,7 @@ TEST(EventReader, ViewsHoldUntilTheNextCall) {
 }
 
 TEST(EventReader, EmptyChunks) {
-  EventReader reader(kLimit);
+  EventReader reader(usual_limit);
   Event event;
   std::string chunk;
   EXPECT_FALSE(reader.next(event));
@@ -358,16 +358,16 @@ double seconds_of(const std::function<void()> &work) {
   return static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
 }
 
-constexpr size_t kHuge = 64u << 20;
-constexpr double kPatience = 20;  // seconds; linear work takes 0.1, ten times that with sanitizers
+constexpr size_t huge = 64u << 20;
+constexpr double patience = 20;  // seconds; linear work takes 0.1, ten times that with sanitizers
 
 void feed_huge(const std::string &head, const std::string &piece, const std::string &end,
                const std::function<void(const Event &)> &check) {
-  EventReader reader(2 * kHuge);
+  EventReader reader(2 * huge);
   Event event;
   std::string chunk = head;
   reader.push(chunk);
-  for (size_t sent = 0; sent < kHuge; sent += piece.size()) {
+  for (size_t sent = 0; sent < huge; sent += piece.size()) {
     chunk = piece;
     reader.push(chunk);
     ASSERT_FALSE(reader.next(event));
@@ -386,11 +386,11 @@ TEST(EventReader, HugeLineIsLinear) {
   const double seconds = seconds_of([] {
     feed_huge("event:big\ndata:", std::string(1024, 'x'), "\n\n", [](const Event &event) {
       EXPECT_EQ(event.type, "big");
-      EXPECT_EQ(event.data.size(), kHuge);
+      EXPECT_EQ(event.data.size(), huge);
       EXPECT_EQ(event.data.find_first_not_of('x'), std::string_view::npos);
     });
   });
-  EXPECT_LT(seconds, kPatience);
+  EXPECT_LT(seconds, patience);
 }
 
 TEST(EventReader, HugeEventOfManyLinesIsLinear) {
@@ -399,11 +399,11 @@ TEST(EventReader, HugeEventOfManyLinesIsLinear) {
   const double seconds = seconds_of([&] {
     feed_huge("event:big\n", piece, "\n", [&](const Event &event) {
       EXPECT_EQ(event.type, "big");
-      EXPECT_EQ(event.data.size(), kHuge / 16 * 11 - 1);
+      EXPECT_EQ(event.data.size(), huge / 16 * 11 - 1);
       EXPECT_EQ(event.data.substr(event.data.size() - 21), "0123456789\n0123456789");
     });
   });
-  EXPECT_LT(seconds, kPatience);
+  EXPECT_LT(seconds, patience);
 }
 
 // CR alone: the search for an LF that never comes may not start again for each line. And chunks that nobody
@@ -416,7 +416,7 @@ TEST(EventReader, ManySmallEventsAreLinear) {
     for (size_t i = 0; i < events; ++i) all += one;
     const double seconds = seconds_of([&] {
       for (const size_t size : {all.size(), size_t{64}}) {
-        EventReader reader(kLimit);
+        EventReader reader(usual_limit);
         Event event;
         size_t seen = 0;
         for (size_t at = 0; at < all.size(); at += size) {
@@ -429,7 +429,7 @@ TEST(EventReader, ManySmallEventsAreLinear) {
         EXPECT_EQ(reader.unfinished(), 0u);
       }
     });
-    EXPECT_LT(seconds, kPatience);
+    EXPECT_LT(seconds, patience);
   }
 }
 

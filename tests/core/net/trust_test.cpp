@@ -2,9 +2,9 @@
 // That they are used is seen in engine_fault_test.cpp.
 #include "net/trust.h"
 
-#include <cstdlib>
-
 #include <gtest/gtest.h>
+
+#include <cstdlib>
 
 namespace coze::core {
 namespace {
