@@ -380,7 +380,7 @@ def planted_faults(material):
     yield spoil("options", "jwt_ttl_s = 2007", "jwt_ttl_s = 2008", "jwt_ttl_s is 2007 in the header and 2008")
     yield spoil("options", "jwt_ttl_s = 2007,", "jwt_ttl_s = 2007,\n  more = 2008,", "more is None")
     yield spoil("statuses", "stream_cut = -41", "stream_cut = -42", "stream_cut is -41 in the header and -42")
-    yield spoil("header", "_take_,\n", "\n", "coze_op_take_token: gives a handle to own")
+    yield spoil("header", "_take_,", "_carry_,", "coze_op_take_token: gives a handle to own")
     yield spoil("header", "coze_token_to_json is a getter", "coze_token_as_json is a getter", "coze_token_as_json: is named")
     yield spoil("header", "(coze_token_to_json is a getter: borrowed.)", "", "coze_token_to_json: by its name")
     yield spoil("header", "OWNERSHIP.", "OWNING.", "no OWNERSHIP paragraph")

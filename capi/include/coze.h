@@ -14,10 +14,11 @@
  *     coze_auth_free(auth); coze_client_free(client);
  *
  * OWNERSHIP. What a function whose name holds _new, _from_, _get_token, _finish, _send, _stream, _async,
- * _take_, _parse or ends in _json returns is yours: give it to the _free of its type. (coze_token_to_json is
- * a getter: borrowed.) Every other pointer is borrowed from the first argument and lives as long as that
- * does, unless its comment says less. Everything that you pass in is copied or not kept. Handles may be freed
- * in any order, from any thread; _free(NULL) does nothing.
+ * _take_, _parse or ends in _json returns is yours: give it to the _free of its type.
+ * (coze_token_to_json is a getter: borrowed.)
+ * Every other pointer is borrowed from the first argument and lives as long as that does, unless its comment
+ * says less. Everything that you pass in is copied or not kept. Handles may be freed in any order, from any
+ * thread; _free(NULL) does nothing.
  *
  * TEXT is UTF-8 and ends in NUL; bytes come as a pointer and a size. NULL means absent, "" means empty.
  *
@@ -104,9 +105,8 @@ typedef enum coze_status {
   COZE_E_CANCELLED = -20,
   COZE_E_TIMEOUT = -21,
   COZE_E_NETWORK = -22,
-  COZE_E_TLS =
-      -23,         /**< The server's certificate or the TLS handshake; the message says which check failed. */
-  COZE_E_IO = -24, /**< A local file. */
+  COZE_E_TLS = -23, /**< The TLS handshake or the certificate; the message says which check failed. */
+  COZE_E_IO = -24,  /**< A local file. */
 
   /* The peer lied or stopped. */
   COZE_E_PROTOCOL = -40,   /**< The answer is not what Coze would send. */
@@ -131,32 +131,29 @@ typedef enum coze_status {
 /** Settings by number: strings from 1000, integers from 2000. Values never change; new ones are added at the
  * end. Defaults and bounds are in README's table. */
 typedef enum coze_option {
-  COZE_OPT_API_BASE = 1000,   /**< API address, COZE_API_BASE_COM unless set; a path prefix is allowed. */
-  COZE_OPT_WWW_BASE = 1001,   /**< Address of the authorize page; derived from API_BASE unless set. */
-  COZE_OPT_USER_AGENT = 1002, /**< Put after libcoze's own User-Agent: "myapp/1.0". */
-  COZE_OPT_PROXY =
-      1003, /**< "http://host:port" or "socks5h://host:port"; "" = none. Unset: the environment. */
-  COZE_OPT_NO_PROXY = 1004,        /**< Comma-separated hosts that go without the proxy. */
-  COZE_OPT_CA_FILE = 1005,         /**< PEM file of trusted authorities, instead of the system's. */
-  COZE_OPT_CA_PEM = 1006,          /**< PEM text of trusted authorities, instead of a file. */
-  COZE_OPT_WORKSPACE_ID = 1007,    /**< Authorize for one workspace (web, PKCE, device). */
-  COZE_OPT_ACCOUNT_ID = 1008,      /**< JWT: another account or organisation. */
-  COZE_OPT_ENTERPRISE_ID = 1009,   /**< JWT: an enterprise privileged app. */
-  COZE_OPT_SCOPE = 1010,           /**< JWT of a channel app: the scope, a JSON object. */
-  COZE_OPT_SESSION_NAME = 1011,    /**< JWT: your name for the end user. */
-  COZE_OPT_SESSION_CONTEXT = 1012, /**< JWT: session context, a JSON object. */
-  COZE_OPT_PKCE_METHOD = 1013,     /**< "S256" or "plain". */
-  COZE_OPT_LOG_LEVEL =
-      1014, /**< "off", "error", "warn", "info" or "debug": what coze_client_next_log gives. */
+  COZE_OPT_API_BASE = 1000,      /**< API address, COZE_API_BASE_COM unless set; a path prefix is allowed. */
+  COZE_OPT_WWW_BASE = 1001,      /**< Address of the authorize page; derived from API_BASE unless set. */
+  COZE_OPT_USER_AGENT = 1002,    /**< Put after libcoze's own User-Agent: "myapp/1.0". */
+  COZE_OPT_PROXY = 1003,         /**< Such as "socks5h://host:port"; "" = none; unset: the environment's. */
+  COZE_OPT_NO_PROXY = 1004,      /**< Comma-separated hosts that go without the proxy. */
+  COZE_OPT_CA_FILE = 1005,       /**< PEM file of trusted authorities, instead of the system's. */
+  COZE_OPT_CA_PEM = 1006,        /**< PEM text of trusted authorities, instead of a file. */
+  COZE_OPT_WORKSPACE_ID = 1007,  /**< Authorize for one workspace (web, PKCE, device). */
+  COZE_OPT_ACCOUNT_ID = 1008,    /**< JWT: another account or organisation. */
+  COZE_OPT_ENTERPRISE_ID = 1009, /**< JWT: an enterprise privileged app. */
+  COZE_OPT_SCOPE = 1010,         /**< JWT of a channel app: the scope, a JSON object. */
+  COZE_OPT_SESSION_NAME = 1011,  /**< JWT: your name for the end user. */
+  COZE_OPT_SESSION_CONTEXT = 1012,    /**< JWT: session context, a JSON object. */
+  COZE_OPT_PKCE_METHOD = 1013,        /**< "S256" or "plain". */
+  COZE_OPT_LOG_LEVEL = 1014,          /**< What coze_client_next_log gives: "off", "error", … "debug". */
   COZE_OPT_CONNECT_TIMEOUT_MS = 2000, /**< Longest wait for a connection, name lookup and TLS included. */
-  COZE_OPT_TOTAL_TIMEOUT_MS =
-      2001, /**< Longest time for a whole call, retries included; streams: until they open. */
-  COZE_OPT_IDLE_TIMEOUT_MS = 2002,  /**< Longest silence of a stream. */
-  COZE_OPT_TOKEN_TIMEOUT_MS = 2003, /**< Longest time for one token request. */
-  COZE_OPT_MAX_RETRIES = 2004,      /**< How often a call that may safely be repeated is tried again. */
-  COZE_OPT_MAX_EVENT_BYTES = 2005,  /**< Largest single event of a stream. */
-  COZE_OPT_MAX_BODY_BYTES = 2006,   /**< Largest answer kept in memory. */
-  COZE_OPT_JWT_TTL_S = 2007,        /**< JWT: lifetime to ask for, in seconds. */
+  COZE_OPT_TOTAL_TIMEOUT_MS = 2001,   /**< Longest time for a whole call, or until a stream opens. */
+  COZE_OPT_IDLE_TIMEOUT_MS = 2002,    /**< Longest silence of a stream. */
+  COZE_OPT_TOKEN_TIMEOUT_MS = 2003,   /**< Longest time for one token request. */
+  COZE_OPT_MAX_RETRIES = 2004,        /**< How often a call that may safely be repeated is tried again. */
+  COZE_OPT_MAX_EVENT_BYTES = 2005,    /**< Largest single event of a stream. */
+  COZE_OPT_MAX_BODY_BYTES = 2006,     /**< Largest answer kept in memory. */
+  COZE_OPT_JWT_TTL_S = 2007,          /**< JWT: lifetime to ask for, in seconds. */
 
   COZE_OPT_FORCE32 = 0x7fffffff
 } coze_option;

@@ -64,15 +64,15 @@
   "-----END RSA PRIVATE KEY-----\n"
 
 /* Its public half. */
-#define KEY_PUBLIC                                                               \
-  "-----BEGIN PUBLIC KEY-----\n"                                                 \
-  "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAz3fGlJHV2h+xQB2h+y3O\n"           \
-  "t5QT8K1HK46yIbt//fGBda2dFDw0ZaD4kOjz1rbhdfxfs00ljdoKkanE/U15G0WV\n"           \
+#define KEY_PUBLIC                                                     \
+  "-----BEGIN PUBLIC KEY-----\n"                                       \
+  "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAz3fGlJHV2h+xQB2h+y3O\n" \
+  "t5QT8K1HK46yIbt//fGBda2dFDw0ZaD4kOjz1rbhdfxfs00ljdoKkanE/U15G0WV\n" \
   "kO72b7sNwp5u8pHn1fobg211xXpmEuDlSgWUHXsUCtFPXS/1MfyoyhTRhCkZiKmJ\n" \
-  "6x7E5O9HwlAXY2KwaNR5YlDcqK3r/JnX6TYQvMVtqYE8lrL2d3BND4lVuWxXce8O\n"           \
-  "so9R5DMjvO8xpHgocCDLTvxls3awZ9dbASXJDa5LiY3UHDjUVV/zaXwAnuV7g2ov\n"           \
-  "cuhBr6Bn6G/7hvOr8lUQyAlgbUGSzhrN/2Fyw07adB515ir9aPno8DyX2ObQpYMA\n"           \
-  "KQIDAQAB\n"                                                                   \
+  "6x7E5O9HwlAXY2KwaNR5YlDcqK3r/JnX6TYQvMVtqYE8lrL2d3BND4lVuWxXce8O\n" \
+  "so9R5DMjvO8xpHgocCDLTvxls3awZ9dbASXJDa5LiY3UHDjUVV/zaXwAnuV7g2ov\n" \
+  "cuhBr6Bn6G/7hvOr8lUQyAlgbUGSzhrN/2Fyw07adB515ir9aPno8DyX2ObQpYMA\n" \
+  "KQIDAQAB\n"                                                         \
   "-----END PUBLIC KEY-----\n"
 
 #define KEY_EC                                                         \
