@@ -6,6 +6,7 @@
 #include <simdjson.h>
 
 #include <coze.h>
+#include <cstring>
 #include <deque>
 #include <memory>
 #include <string>
@@ -151,31 +152,32 @@ BENCHMARK_CAPTURE(get_many_coze, 1, 1)->Name("get/coze-async")->MeasureProcessCP
 
 // --- a fast stream
 
+// The least that can be done with events: count the blank lines between them.
+size_t count_events(char *data, size_t one, size_t size, void *events) {
+  const char *at = data, *end = data + one * size;
+  while ((at = static_cast<const char *>(memchr(at, '\n', static_cast<size_t>(end - at))))) {
+    ++at;
+    if (at < end && *at == '\n') ++*static_cast<size_t *>(events);
+  }
+  return one * size;
+}
+
 void stream_curl(benchmark::State &state) {
   std::string body;
   curl_slist *headers = curl_slist_append(nullptr, "Authorization: Bearer pat_benchmark");
   headers = curl_slist_append(headers, "Content-Type: application/json");
   CURL *easy = make_easy(base_url() + "/v3/chat", headers, &body);
   curl_easy_setopt(easy, CURLOPT_POSTFIELDS, chat_body);
-  // The least that can be done with events: count the blank lines between them.
   size_t events = 0;
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, &events);
-  curl_easy_setopt(
-      easy, CURLOPT_WRITEFUNCTION, +[](char *data, size_t one, size_t size, void *out) {
-        const char *at = data, *end = data + one * size;
-        while ((at = static_cast<const char *>(memchr(at, '\n', static_cast<size_t>(end - at))))) {
-          ++at;
-          if (at < end && *at == '\n') ++*static_cast<size_t *>(out);
-        }
-        return one * size;
-      });
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, count_events);
   for (auto _ : state)
     if (curl_easy_perform(easy) != CURLE_OK) state.SkipWithError("curl");
   state.SetItemsProcessed(state.iterations() * events_per_stream);
   curl_easy_cleanup(easy);
   curl_slist_free_all(headers);
 }
-BENCHMARK(stream_curl)->Name("stream/raw")->MeasureProcessCPUTime()->Unit(benchmark::millisecond);
+BENCHMARK(stream_curl)->Name("stream/raw")->MeasureProcessCPUTime()->Unit(benchmark::kMillisecond);
 
 void read_all(benchmark::State &state, coze_stream *stream) {
   int64_t events = 0;
@@ -200,10 +202,10 @@ void stream_coze(benchmark::State &state, bool asynchronous) {
 BENCHMARK_CAPTURE(stream_coze, pull, false)
     ->Name("stream/coze")
     ->MeasureProcessCPUTime()
-    ->Unit(benchmark::millisecond);
+    ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(stream_coze, async, true)
     ->Name("stream/coze-async")
     ->MeasureProcessCPUTime()
-    ->Unit(benchmark::millisecond);
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
