@@ -314,7 +314,7 @@ COZE_API void coze_options_free(coze_options *options);
  * @param option a setting whose number is 1000 to 1999.
  * @param value UTF-8; NULL = back to the default.
  * @return COZE_OK, or COZE_E_INVALID_ARGUMENT: an unknown option, an integer option, a value that is not
- * allowed.
+ *         allowed. Until the option is set well, what is made with these options fails with the same error.
  * @thread one at a time
  * @since 0.1.0
  */

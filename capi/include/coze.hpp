@@ -11,6 +11,10 @@
 
 #include "coze.h"
 
+#if (defined(_MSVC_LANG) ? _MSVC_LANG : __cplusplus) < 201703L
+#error "coze.hpp needs C++17 or later; coze.h works from C99 and C++11 on"
+#endif
+
 #include <cstdint>
 #include <iterator>
 #include <memory>

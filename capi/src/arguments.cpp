@@ -17,7 +17,9 @@ std::optional<std::string_view> optional_text(const char *value, const char *nam
 }
 
 Options merged(const coze_options *options, const Options &base) {
-  return options ? options->options.over(base) : base;
+  if (!options) return base;
+  if (!options->refused.empty()) throw options->refused.begin()->second;
+  return options->options.over(base);
 }
 
 const char *or_null(const std::string &value) { return value.empty() ? nullptr : value.c_str(); }

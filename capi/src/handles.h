@@ -13,6 +13,7 @@
 #include "json/reader.h"
 
 #include <cerrno>
+#include <map>
 #include <memory>
 #include <new>
 #include <optional>
@@ -74,7 +75,9 @@ void free_handle(Handle *handle) noexcept {
 // The handle behind a pointer; throws Error(invalid_argument) that names the argument when it is NULL.
 template <class Handle>
 Handle &given(Handle *handle, const char *name) {
-  if (!handle) throw Error(Status::invalid_argument, std::string(name) + " must not be NULL");
+  if (!handle)
+    throw Error(Status::invalid_argument,
+                std::string(name) + " must not be NULL: if a call was to make it, that call failed");
   return *handle;
 }
 
@@ -102,6 +105,9 @@ coze_token *wrap(TokenRef token);
 
 struct coze_options {
   coze::core::Options options;
+  // A setting that was refused, until that option is set again: whoever ignores the status must not end up
+  // with the default, such as the other region's host.
+  std::map<int32_t, coze::core::Error> refused{};
 };
 
 struct coze_client {

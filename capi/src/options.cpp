@@ -21,6 +21,24 @@ int32_t number_of(const coze_option &option) {
   return number;
 }
 
+// Sets, and remembers a refusal. Of an option that this version does not know nothing is remembered: asking
+// is how a newer program finds out.
+template <class Value>
+coze_status set(coze_options *options, coze_option option, Value value) {
+  return guard([&] {
+    coze_options &own = given(options, "options");
+    const int32_t number = number_of(option);
+    try {
+      own.options.set(number, value);
+      own.refused.erase(number);
+    } catch (const Error &error) {
+      if (find_option(number)) own.refused.insert_or_assign(number, error);
+      throw;
+    }
+    return COZE_OK;
+  });
+}
+
 }  // namespace
 
 coze_options *coze_options_new(void) {
@@ -30,17 +48,11 @@ coze_options *coze_options_new(void) {
 void coze_options_free(coze_options *options) { free_handle(options); }
 
 coze_status coze_options_set_string(coze_options *options, coze_option option, const char *value) {
-  return guard([&] {
-    given(options, "options").options.set(number_of(option), value);
-    return COZE_OK;
-  });
+  return set(options, option, value);
 }
 
 coze_status coze_options_set_int(coze_options *options, coze_option option, int64_t value) {
-  return guard([&] {
-    given(options, "options").options.set(number_of(option), value);
-    return COZE_OK;
-  });
+  return set(options, option, value);
 }
 
 coze_option coze_option_by_name(const char *name) {

@@ -29,8 +29,8 @@ static coze_client *client_for(const char *base) {
   coze_client *client;
   QUIET(coze_options_set_string(options, COZE_OPT_API_BASE, base));
   QUIET(coze_options_set_string(options, COZE_OPT_PROXY, ""));
-  QUIET(coze_options_set_int(options, COZE_OPT_MAX_RETRIES, 0));
   QUIET(coze_options_set_int(options, COZE_OPT_MAX_RETRIES, 99));
+  QUIET(coze_options_set_int(options, COZE_OPT_MAX_RETRIES, 0));
   QUIET(client = coze_client_new(options));
   QUIET(coze_options_free(options));
   REQUIRE(client != NULL);

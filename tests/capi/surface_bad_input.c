@@ -84,6 +84,23 @@ static void option_values(coze_options *set) {
   GOOD(coze_options_set_string(set, COZE_OPT_PKCE_METHOD, NULL));
 }
 
+/* Whoever ignores a refused setting does not end up with the default. */
+static void refused_options(void) {
+  coze_options *set = coze_options_new();
+  coze_client *client = NULL;
+  REQUIRE(set);
+  CHECK_STATUS(coze_options_set_string(set, (coze_option)1999, "x"), COZE_E_INVALID_ARGUMENT);
+  CHECK((client = coze_client_new(set)) != NULL); /* probing for an option that is not there harms nothing */
+  coze_client_free(client);
+  CHECK_STATUS(coze_options_set_string(set, COZE_OPT_API_BASE, "api.coze.cn"), COZE_E_INVALID_ARGUMENT);
+  CHECK(coze_client_new(set) == NULL);
+  CHECK(strstr(coze_error_message(coze_last_error()), "api_base") != NULL);
+  CHECK_STATUS(coze_options_set_string(set, COZE_OPT_API_BASE, COZE_API_BASE_CN), COZE_OK);
+  CHECK((client = coze_client_new(set)) != NULL);
+  coze_client_free(client);
+  coze_options_free(set);
+}
+
 static void option_names(void) {
   static const char *const wrong[] = {"", "api-base", "COZE_OPT_", "COZE_API_BASE", "api_base ", "api_bas"};
   size_t i;
@@ -404,6 +421,7 @@ int main(void) {
   const char *record;
   REQUIRE(set && client && auth);
   option_values(set);
+  refused_options();
   option_names();
   credentials(client);
   keys(client);
