@@ -46,7 +46,7 @@ class ByteScript : public std::enable_shared_from_this<ByteScript> {
   // Called whenever there is something to read after there was nothing.
   void tell(std::function<void()> readable) {
     std::lock_guard lock(mutex_);
-    readable_ = std::move(readable);
+    readable_.swap(readable);  // the old one goes after the lock: it may hold the last reference to a source
   }
   void push(std::string_view bytes) {
     change([&] { bytes_ += bytes; });
