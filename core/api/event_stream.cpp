@@ -80,6 +80,10 @@ EventStream::~EventStream() {
     return;
   }
   cancel();
+  // The callbacks may live on for a while; the transfer must not.
+  std::shared_ptr<ByteSource> source;
+  std::lock_guard lock(shared_->mutex);
+  source.swap(shared_->source);
 }
 
 void EventStream::cancel() {
