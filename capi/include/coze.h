@@ -146,6 +146,7 @@ typedef enum coze_option {
   COZE_OPT_SESSION_CONTEXT = 1012,    /**< JWT: session context, a JSON object. */
   COZE_OPT_PKCE_METHOD = 1013,        /**< "S256" or "plain". */
   COZE_OPT_LOG_LEVEL = 1014,          /**< What coze_client_next_log gives: "off", "error", … "debug". */
+  COZE_OPT_LOGIN = 1015,              /**< Name of the login in a store, "default" unless set. */
   COZE_OPT_CONNECT_TIMEOUT_MS = 2000, /**< Longest wait for a connection, name lookup and TLS included. */
   COZE_OPT_TOTAL_TIMEOUT_MS = 2001,   /**< Longest time for a whole call, or until a stream opens. */
   COZE_OPT_IDLE_TIMEOUT_MS = 2002,    /**< Longest silence of a stream. */

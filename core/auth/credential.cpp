@@ -45,6 +45,7 @@ GrantSettings app_settings(Grant grant, const Options &options, std::string_view
   GrantSettings settings = connection_settings(grant, options);
   settings.client_id = client_id;
   settings.workspace_id = options.text(Option::workspace_id).value_or("");
+  settings.login = options.text(Option::login).value_or("default");
   return settings;
 }
 

@@ -26,6 +26,7 @@ struct GrantSettings {
   std::string workspace_id, account_id, enterprise_id;
   std::string scope, session_name,
       session_context;  // jwt; scope and session_context are JSON objects as text
+  std::string login = "default";  // which person's, in a store
   int64_t jwt_ttl_s = 900;
   bool pkce_plain = false;
   int64_t connect_timeout_ms = 10'000, token_timeout_ms = 30'000;

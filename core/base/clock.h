@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 namespace coze::core {
 
@@ -21,6 +22,10 @@ class Clock {
   // runs ahead of it then.
   virtual CoarseTime coarse() const { return {boot_ms(), wall_ms()}; }
 
+  // Names this run of the machine: readings of boot_ms with the same id may be compared, also across
+  // processes. "" = not known.
+  virtual std::string boot_id() const { return {}; }
+
   // The system's clock; never freed.
   static const Clock &system();
 };
@@ -32,6 +37,7 @@ class ManualClock : public Clock {
   ~ManualClock() override;
   int64_t wall_ms() const override;
   int64_t boot_ms() const override;
+  std::string boot_id() const override { return "manual"; }
   void advance_ms(int64_t ms);    // time passes: both readings
   void jump_wall_ms(int64_t ms);  // somebody sets the clock: wall only
 

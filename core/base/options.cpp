@@ -55,6 +55,8 @@ constexpr std::array table = {
     text_option(Option::pkce_method, "pkce_method", "S256", "How PKCE proves itself: S256 or plain."),
     text_option(Option::log_level, "log_level", "warn",
                 "Log records kept for the program: off, error, warn, info or debug."),
+    text_option(Option::login, "login", "default",
+                "Name of the login in a store, for a program that keeps several of one app."),
     number_option(Option::connect_timeout_ms, "connect_timeout_ms", 10'000, 1, 600'000,
                   "Longest time to reach the server, name lookup and TLS included, in milliseconds."),
     number_option(Option::total_timeout_ms, "total_timeout_ms", 600'000, 1, day_ms,
@@ -139,6 +141,7 @@ std::string checked(const OptionInfo &option, std::string_view value) {
       check_id(option, value);
       break;
     case Option::session_name:
+    case Option::login:
       // An empty name would pour the chats of all such users together.
       if (value.empty()) refuse(option, "the value is empty; give the user's id, or NULL for none");
       break;

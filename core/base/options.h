@@ -28,6 +28,7 @@ enum class Option : int32_t {
   session_context = 1012,
   pkce_method = 1013,
   log_level = 1014,
+  login = 1015,
   connect_timeout_ms = 2000,
   total_timeout_ms = 2001,
   idle_timeout_ms = 2002,

@@ -1,0 +1,54 @@
+// Logins that outlive a process: one small face for files, Redis and the system's keyring.
+// Knows no grant and no clock; when to read, to lock and to write is the credential's (keeper.h).
+#pragma once
+
+#include "auth/login.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace coze::core {
+
+struct Stored {
+  std::optional<Login> login;  // nullopt = there is none
+  std::string damage;  // not "": an entry was there, could not be read and was set aside; says why and where
+};
+
+// All calls may block for a moment (a disk, a connection), each at most for a few seconds, and never for
+// another holder of a lock. Any thread. They throw Error(io): what failed, where, and what to do; no message
+// holds a secret.
+class Store {
+ public:
+  // One login while nobody else may change it. Destroying it lets go, also when the process dies.
+  class Entry {
+   public:
+    virtual ~Entry() = default;
+    virtual Stored load() = 0;
+    // Makes sure that save() will find room. Called before a refresh token that is good for one request is
+    // spent.
+    virtual void prepare() = 0;
+    // All or nothing, and durable when it returns. Throws Error(state) when the lock was lost meanwhile: then
+    // nothing was written, and what another holder wrote stands.
+    virtual void save(const Login &login) = 0;
+    virtual void erase() = 0;  // nothing to erase is fine
+  };
+
+  virtual ~Store() = default;
+  // Without a lock: what is there now, old or new, never half of it.
+  virtual Stored load(const LoginKey &key) = 0;
+  // nullptr while somebody else, of this process or another, holds that entry.
+  virtual std::unique_ptr<Entry> try_lock(const LoginKey &key) = 0;
+  // For messages: "the folder /home/me/.local/state/coze".
+  virtual std::string where() const = 0;
+};
+
+// folder nullopt = $XDG_STATE_HOME/coze, else ~/.local/state/coze. Makes it (0700) and checks that it is this
+// user's alone. Throws Error(invalid_argument) or Error(io).
+std::shared_ptr<Store> make_file_store(std::optional<std::string_view> folder);
+// redis://[user:password@]host[:port][/db], rediss:// for TLS, unix:///path. Connects at the first use.
+std::shared_ptr<Store> make_redis_store(std::string_view url, const Options &options);
+// The Secret Service (libsecret). Throws Error(io) when the library or the service is not there.
+std::shared_ptr<Store> make_keyring_store(const Options &options);
+
+}  // namespace coze::core
