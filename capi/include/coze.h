@@ -71,6 +71,8 @@ typedef struct coze_client coze_client;
 typedef struct coze_auth coze_auth;
 /** An access token with what came along. Never changes. */
 typedef struct coze_token coze_token;
+/** Where logins live beyond this process: a folder, Redis, the system's keyring. */
+typedef struct coze_store coze_store;
 /** A person authorizing this program: web, PKCE or device. */
 typedef struct coze_flow coze_flow;
 /** A call to be made; may be sent many times. */
@@ -502,6 +504,70 @@ COZE_API coze_auth *coze_auth_new_jwt(coze_client *client, const char *client_id
                                       const char *private_key_pem, const coze_options *options);
 
 /**
+ * A credential for another end user of the same app: a game server keeps one for each player of a JWT app, a
+ * web back end one for each person who logged in. Settings, key and store are the app's and in memory once; a
+ * session takes less than 1 KiB, and asks for a token when it is first needed.
+ *
+ * @param app a web, PKCE, device or JWT credential; may be freed before its sessions.
+ * @param login names the end user: the login's name in a store, and of a JWT app the session_name, by which
+ * Coze keeps the chats of users apart.
+ * @param options this session's own, may be NULL: SESSION_NAME, SESSION_CONTEXT, and settings of calls; what
+ * defines the app is not allowed.
+ * @return the credential, yours; NULL on an argument that is not allowed.
+ * @thread any
+ * @since 0.1.0
+ */
+COZE_API coze_auth *coze_auth_new_session(coze_auth *app, const char *login, const coze_options *options);
+
+/**
+ * The same credential for another client, with its token and its store: the way to go on after fork(), where
+ * the parent's client is of no use.
+ *
+ * A refresh token is good for one refresh. Where parent and child, or several children, go on with one login,
+ * give it a store (coze_auth_set_store): then the first refreshes and the others take over its token. Without
+ * one, only one of them may go on.
+ *
+ * @param auth any credential; in a child, also one of the parent's.
+ * @param client made in this process.
+ * @return the credential, yours; NULL on an argument that is not allowed.
+ * @thread any
+ * @since 0.1.0
+ */
+COZE_API coze_auth *coze_auth_clone(const coze_auth *auth, coze_client *client);
+
+/**
+ * Keeps the login in a store: what is there is used from now on, what a flow or a refresh brings is kept
+ * there before it is used. All programs that share the store share the login: one refreshes, the others take
+ * over its token, and a refresh token that is good for one use is used once.
+ *
+ * The entry is found by API host, client id, grant, workspace, account or enterprise, and COZE_OPT_LOGIN.
+ * Where the store fails, the program works on with what it has in memory, a log record of level "warn" says
+ * so, and it is tried again later; but a refresh token is not spent when its successor could not be stored
+ * (COZE_E_IO).
+ *
+ * @param auth a web, PKCE, device or JWT credential; COZE_E_STATE for a PAT. A login that it has already is
+ * stored.
+ * @param store may be shared by any number of credentials, and freed before them; NULL = in memory alone, as
+ * at first.
+ * @return COZE_OK or an error.
+ * @thread any; waits for the store when there is a login to be kept.
+ * @since 0.1.0
+ */
+COZE_API coze_status coze_auth_set_store(coze_auth *auth, coze_store *store);
+
+/**
+ * Forgets the login: here, and in the store, where other programs find it gone when their token is due. A JWT
+ * app may go on: it signs for its next token. The server is not told; its tokens run out by themselves.
+ *
+ * @param auth a web, PKCE, device or JWT credential; COZE_E_STATE for a PAT.
+ * @return COZE_OK; an error when the store could not be changed: this credential has forgotten the login all
+ * the same.
+ * @thread any; waits for the store.
+ * @since 0.1.0
+ */
+COZE_API coze_status coze_auth_logout(coze_auth *auth);
+
+/**
  * Lets go of a credential. Tokens, calls and streams made with it live on.
  *
  * @param auth may be NULL.
@@ -511,12 +577,13 @@ COZE_API coze_auth *coze_auth_new_jwt(coze_client *client, const char *client_id
 COZE_API void coze_auth_free(coze_auth *auth);
 
 /**
- * Gives the credential a token that the program kept from earlier: the login goes on with it.
+ * Gives the credential a token that the program kept from earlier: the login goes on with it. With a store it
+ * is kept there.
  *
  * @param auth a web, PKCE, device or JWT credential; a PAT's token cannot be replaced (COZE_E_STATE).
  * @param token becomes the current one; with a refresh token it is renewed when due.
  * @return COZE_OK or an error.
- * @thread any
+ * @thread any; waits for the store.
  * @since 0.1.0
  */
 COZE_API coze_status coze_auth_set_token(coze_auth *auth, const coze_token *token);
@@ -560,8 +627,8 @@ COZE_API coze_op *coze_auth_get_token_async(coze_auth *auth);
 COZE_API coze_status coze_auth_invalidate(coze_auth *auth, const coze_token *refused);
 
 /**
- * A number that rises with every new token of this credential; compare to see whether there is something new
- * to save.
+ * A number that rises with every new token of this credential and with a logout; compare to see whether there
+ * is something new to save.
  *
  * @param auth the credential.
  * @return 0 when there was no token yet, or for NULL.
@@ -569,6 +636,53 @@ COZE_API coze_status coze_auth_invalidate(coze_auth *auth, const coze_token *ref
  * @since 0.1.0
  */
 COZE_API uint64_t coze_auth_revision(const coze_auth *auth);
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * Stores
+ * ---------------------------------------------------------------------------------------------------------------
+ */
+
+/**
+ * A store of files: one for each login, readable by this user alone, replaced as a whole. A side file locks
+ * it against other programs; the system lets go of that lock when a program dies.
+ *
+ * @param folder made when it is not there; NULL = $XDG_STATE_HOME/coze, else ~/.local/state/coze.
+ * @param options may be NULL; none is read.
+ * @return the store, yours; NULL: a folder that cannot be used, with what to do about it (COZE_E_IO).
+ * @thread any
+ * @since 0.1.0
+ */
+COZE_API coze_store *coze_store_new_file(const char *folder, const coze_options *options);
+
+/**
+ * A store in Redis, for programs on several machines. Connects when first used.
+ *
+ * @param url redis://[[user]:password@]host[:port][/db], rediss:// for TLS, or unix:///path/of/socket.
+ * @param options may be NULL; read: CA_FILE, for rediss.
+ * @return the store, yours; NULL: an address that cannot be used, or a library that was built without Redis.
+ * @thread any
+ * @since 0.1.0
+ */
+COZE_API coze_store *coze_store_new_redis(const char *url, const coze_options *options);
+
+/**
+ * A store in the system's keyring (the Secret Service, through libsecret, which is looked for at run time).
+ *
+ * @param options may be NULL; none is read.
+ * @return the store, yours; NULL with COZE_E_IO where there is no keyring: use a store of files there.
+ * @thread any
+ * @since 0.1.0
+ */
+COZE_API coze_store *coze_store_new_keyring(const coze_options *options);
+
+/**
+ * Lets go of a store; credentials that use it keep it.
+ *
+ * @param store may be NULL.
+ * @thread any
+ * @since 0.1.0
+ */
+COZE_API void coze_store_free(coze_store *store);
 
 /* ------------------------------------------------------------------------------------------------------------------
  * Tokens

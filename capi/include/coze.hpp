@@ -291,6 +291,23 @@ class Client {
   detail::Owner<coze_client, coze_client_free> own_;
 };
 
+/** Where logins live beyond this process. */
+class Store {
+ public:
+  explicit Store(coze_store *own) : own_(detail::check(own)) {}
+  static Store file(const std::optional<std::string> &folder = {}) {
+    return Store(coze_store_new_file(detail::pointer(folder), nullptr));
+  }
+  static Store redis(const std::string &url, const Options &options = {}) {
+    return Store(coze_store_new_redis(url.c_str(), options.get()));
+  }
+  static Store keyring() { return Store(coze_store_new_keyring(nullptr)); }
+  coze_store *get() const noexcept { return own_.get(); }
+
+ private:
+  detail::Owner<coze_store, coze_store_free> own_;
+};
+
 /** A credential. */
 class Auth {
  public:
@@ -317,6 +334,16 @@ class Auth {
   Token get_token() { return Token(coze_auth_get_token(own_.get())); }
   Op get_token_async() { return Op(coze_auth_get_token_async(own_.get())); }
   void set_token(const Token &token) { detail::check(coze_auth_set_token(own_.get(), token.get())); }
+  /** Another end user of the same app. */
+  Auth session(const std::string &login) const {
+    return Auth(coze_auth_new_session(own_.get(), login.c_str(), nullptr));
+  }
+  Auth session(const std::string &login, const Options &options) const {
+    return Auth(coze_auth_new_session(own_.get(), login.c_str(), options.get()));
+  }
+  Auth clone(const Client &client) const { return Auth(coze_auth_clone(own_.get(), client.get())); }
+  void set_store(const Store &store) { detail::check(coze_auth_set_store(own_.get(), store.get())); }
+  void logout() { detail::check(coze_auth_logout(own_.get())); }
   void invalidate(const Token &refused) { detail::check(coze_auth_invalidate(own_.get(), refused.get())); }
   uint64_t revision() const noexcept { return coze_auth_revision(own_.get()); }
   coze_auth *get() const noexcept { return own_.get(); }

@@ -1,5 +1,6 @@
 // Credentials and tokens.
 #include "handles.h"
+#include "net/awaited.h"
 
 using namespace coze::core;
 
@@ -11,10 +12,16 @@ coze_auth *make_auth(coze_client *client, const coze_options *options, Make make
   return guard([&] {
     const std::shared_ptr<Client> &shared = given(client, "client").client;
     shared->engine()->check_usable();
-    Options settings = merged(options, shared->options());
-    auto credential = make(shared->engine(), settings);
+    auto settings = std::make_shared<const Options>(merged(options, shared->options()));
+    auto credential = make(shared->engine(), *settings);
     return new coze_auth{shared, std::move(credential), std::move(settings)};
   });
+}
+
+coze_auth &usable(coze_auth *auth, const char *name) {
+  coze_auth &own = given(auth, name);
+  own.client->engine()->check_usable();
+  return own;
 }
 
 }  // namespace
@@ -55,24 +62,66 @@ coze_auth *coze_auth_new_jwt(coze_client *client, const char *client_id, const c
 
 void coze_auth_free(coze_auth *auth) { free_handle(auth); }
 
+coze_auth *coze_auth_new_session(coze_auth *app, const char *login, const coze_options *options) {
+  return guard([&] {
+    coze_auth &own = usable(app, "app");
+    const std::string_view name = text(login, "login");
+    if (!options)
+      return new coze_auth{own.client, make_session(*own.credential, nullptr, name), own.settings};
+    const Options given = merged(options, Options());
+    auto credential = make_session(*own.credential, &given, name);
+    return new coze_auth{own.client, std::move(credential),
+                         std::make_shared<const Options>(given.over(*own.settings))};
+  });
+}
+
+coze_auth *coze_auth_clone(const coze_auth *auth, coze_client *client) {
+  return guard([&] {
+    const coze_auth &own = given(auth, "auth");
+    const std::shared_ptr<Client> &shared = given(client, "client").client;
+    shared->engine()->check_usable();
+    return new coze_auth{shared, own.credential->clone(shared->engine()), own.settings};
+  });
+}
+
+coze_status coze_auth_set_store(coze_auth *auth, coze_store *store) {
+  return guard([&] {
+    const auto credential = usable(auth, "auth").credential;
+    Awaited<bool> stored;
+    credential->set_store(store ? store->store : nullptr, [done = stored.callback()] { done(true); });
+    stored.wait();
+    return COZE_OK;
+  });
+}
+
 coze_status coze_auth_set_token(coze_auth *auth, const coze_token *token) {
   return guard([&] {
-    coze_auth &target = given(auth, "auth");
+    const auto credential = usable(auth, "auth").credential;
     const Token &own = unwrap(token);
-    target.client->engine()->check_usable();
-    if (target.credential->settings().grant == Grant::token)
+    if (credential->settings().grant == Grant::token)
       throw Error(Status::state,
                   "the token of this credential cannot be replaced: make another one with coze_auth_new_pat");
     own.retain();
-    target.credential->install(TokenRef::adopt(&own));
+    Awaited<bool> stored;
+    credential->install(TokenRef::adopt(&own), [done = stored.callback()] { done(true); });
+    stored.wait();
+    return COZE_OK;
+  });
+}
+
+coze_status coze_auth_logout(coze_auth *auth) {
+  return guard([&] {
+    const auto credential = usable(auth, "auth").credential;
+    Awaited<std::optional<Error>> ended;
+    credential->logout(ended.callback());
+    if (auto error = *ended.wait()) throw std::move(*error);
     return COZE_OK;
   });
 }
 
 coze_token *coze_auth_get_token(coze_auth *auth) {
   return guard([&] {
-    coze_auth &source = given(auth, "auth");
-    source.client->engine()->check_usable();
+    coze_auth &source = usable(auth, "auth");
     TokenRef token = source.credential->current();
     if (token) return wrap(std::move(token));
     Cancel cancel;
@@ -83,8 +132,7 @@ coze_token *coze_auth_get_token(coze_auth *auth) {
 
 coze_op *coze_auth_get_token_async(coze_auth *auth) {
   return guard([&] {
-    coze_auth &source = given(auth, "auth");
-    source.client->engine()->check_usable();
+    coze_auth &source = usable(auth, "auth");
     auto operation = std::make_shared<Operation>(source.client->engine());
     auto handle = std::make_unique<coze_op>(coze_op{operation});
     uint64_t waiter = source.credential->get([operation](TokenOutcome outcome) {
@@ -99,9 +147,8 @@ coze_op *coze_auth_get_token_async(coze_auth *auth) {
 
 coze_status coze_auth_invalidate(coze_auth *auth, const coze_token *refused) {
   return guard([&] {
-    coze_auth &target = given(auth, "auth");
+    coze_auth &target = usable(auth, "auth");
     const Token &own = unwrap(refused, "refused");
-    target.client->engine()->check_usable();
     target.credential->invalidate(own);
     return COZE_OK;
   });

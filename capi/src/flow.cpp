@@ -1,32 +1,19 @@
 // Flows: a person authorizing.
 #include "handles.h"
-
-#include <condition_variable>
-#include <mutex>
+#include "net/awaited.h"
 
 using namespace coze::core;
 
 namespace {
 
-// Runs something that ends in one callback, and waits for it. Closing the client ends everything, so this
-// ends too.
+// What ends in one callback, waited for. Closing the client ends everything, so this ends too.
 template <class Outcome, class Start>
 Outcome await(Start start) {
-  struct Shared {
-    std::mutex mutex;
-    std::condition_variable ended;
-    std::optional<Outcome> outcome;
-  };
-  auto shared = std::make_shared<Shared>();
-  start([shared](Outcome outcome) {
-    std::lock_guard lock(shared->mutex);
-    shared->outcome = std::move(outcome);
-    shared->ended.notify_all();
-  });
-  std::unique_lock lock(shared->mutex);
-  shared->ended.wait(lock, [&] { return shared->outcome.has_value(); });
-  if (shared->outcome->error) throw *shared->outcome->error;
-  return std::move(*shared->outcome);
+  Awaited<Outcome> awaited;
+  start(awaited.callback());
+  Outcome outcome = *awaited.wait();
+  if (outcome.error) throw std::move(*outcome.error);
+  return outcome;
 }
 
 coze_flow &usable(coze_flow *flow) {

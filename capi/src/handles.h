@@ -9,6 +9,7 @@
 #include "api/request.h"
 #include "auth/credential.h"
 #include "auth/flow.h"
+#include "auth/store.h"
 #include "coze.h"
 #include "json/reader.h"
 
@@ -117,9 +118,13 @@ struct coze_client {
 struct coze_auth {
   std::shared_ptr<coze::core::Client> client;
   std::shared_ptr<coze::core::Credential> credential;
-  coze::core::Options settings;
+  std::shared_ptr<const coze::core::Options> settings;
 
   coze::core::CallTarget target() const { return {client, credential, settings}; }
+};
+
+struct coze_store {
+  std::shared_ptr<coze::core::Store> store;
 };
 
 struct coze_flow {

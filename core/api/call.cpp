@@ -10,7 +10,7 @@ namespace coze::core {
 
 Call::Call(const ApiRequest &request, const CallTarget &target, bool stream)
     : target_(target), path_(request.path()) {
-  Options settings = request.options().over(target.settings);
+  Options settings = request.options().over(*target.settings);
   http_ = request.build(target.credential->settings().api_base, settings, stream);
   policy_.max_retries = static_cast<int32_t>(settings.number(Option::max_retries));
   deadline_boot_ms_ = target.client->engine()->clock().boot_ms() + http_.total_timeout_ms;

@@ -18,7 +18,7 @@ namespace coze::core {
 struct CallTarget {
   std::shared_ptr<Client> client;
   std::shared_ptr<Credential> credential;
-  Options settings;  // the credential's laid over the client's
+  std::shared_ptr<const Options> settings;  // the credential's laid over the client's
 };
 
 // The machine. Feed it what happened; it says what to do next.

@@ -1,8 +1,6 @@
 // The two drivers of a call: on the caller's thread, waiting; on the I/O thread, step by step.
 #include "api/call.h"
-
-#include <chrono>
-#include <condition_variable>
+#include "net/awaited.h"
 
 namespace coze::core {
 
@@ -12,31 +10,14 @@ namespace {
 
 // Waits for a token no longer than the call may take; giving up leaves the shared request to the others.
 TokenOutcome wait_for_token(Call &call, Cancel &cancel) {
-  struct Shared {
-    std::mutex mutex;
-    std::condition_variable changed;
-    std::optional<TokenOutcome> outcome;
-    bool cancelled = false;
-  };
-  auto shared = std::make_shared<Shared>();
-  uint64_t waiter = call.target().credential->get([shared](TokenOutcome outcome) {
-    std::lock_guard lock(shared->mutex);
-    shared->outcome = std::move(outcome);
-    shared->changed.notify_all();
-  });
+  Credential &credential = *call.target().credential;
+  Awaited<TokenOutcome> answer;
+  const uint64_t waiter = credential.get(answer.callback());
   {
-    Cancel::Waker waker(cancel, [shared] {
-      std::lock_guard lock(shared->mutex);
-      shared->cancelled = true;
-      shared->changed.notify_all();
-    });
-    std::unique_lock lock(shared->mutex);
-    shared->changed.wait_for(lock, std::chrono::milliseconds(call.remaining_ms()),
-                             [&] { return shared->outcome || shared->cancelled; });
-    if (shared->outcome) return std::move(*shared->outcome);
+    Cancel::Waker waker(cancel, [&credential, waiter] { credential.forget(waiter); });
+    if (auto outcome = answer.wait(call.remaining_ms())) return std::move(*outcome);
   }
-  call.target().credential->forget(waiter);
-  cancel.check();
+  credential.forget(waiter);
   throw call.timeout_error();
 }
 

@@ -18,7 +18,7 @@ constexpr int64_t body_end_grace_ms = 200;
 bool is_error_event(std::string_view type) { return type == "error" || type == "Error"; }
 
 uint64_t event_cap(const ApiRequest &request, const CallTarget &target) {
-  return static_cast<uint64_t>(request.options().over(target.settings).number(Option::max_event_bytes));
+  return static_cast<uint64_t>(request.options().over(*target.settings).number(Option::max_event_bytes));
 }
 
 }  // namespace

@@ -211,7 +211,12 @@ void CodeFlow::answered(Outcome outcome) {
     if (unsent && !std::exchange(sent_again_, true)) return exchange();
     return end({{}, std::move(outcome.error)});
   }
-  end(install_answer(*credential_, *outcome.reply));
+  {
+    std::lock_guard lock(mutex_);
+    ticket_ = 0;
+  }
+  install_answer(*credential_, *outcome.reply,
+                 [self = shared_from_this()](TokenOutcome result) { self->end(std::move(result)); });
   wipe(outcome.reply->body);
 }
 
@@ -235,7 +240,9 @@ void CodeFlow::cancel() {
     cancelled_ = true;
     ticket = ticket_;
   }
-  if (ticket) credential_->engine()->cancel(ticket);
+  if (ticket) return credential_->engine()->cancel(ticket);
+  // The token is on its way into the store: it goes on without this finish.
+  end({{}, Error(Status::cancelled, "finishing the flow was cancelled")});
 }
 
 }  // namespace coze::core

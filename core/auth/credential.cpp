@@ -45,8 +45,21 @@ GrantSettings app_settings(Grant grant, const Options &options, std::string_view
   GrantSettings settings = connection_settings(grant, options);
   settings.client_id = client_id;
   settings.workspace_id = options.text(Option::workspace_id).value_or("");
-  settings.login = options.text(Option::login).value_or("default");
+  settings.user.login = options.text(Option::login).value_or("default");
   return settings;
+}
+
+// Whose token, with which rights, for how long.
+void read_jwt_options(GrantSettings &settings, const Options &options) {
+  settings.account_id = options.text(Option::account_id).value_or("");
+  settings.enterprise_id = options.text(Option::enterprise_id).value_or("");
+  if (!settings.account_id.empty() && !settings.enterprise_id.empty()) {
+    refuse(
+        "options account_id and enterprise_id exclude each other: a JWT asks for a token of one or of the "
+        "other");
+  }
+  settings.scope = json_object(options, Option::scope, "scope");
+  settings.jwt_ttl_s = options.number(Option::jwt_ttl_s);
 }
 
 std::shared_ptr<Credential> make(std::shared_ptr<Engine> engine, GrantSettings settings) {
@@ -94,18 +107,36 @@ std::shared_ptr<Credential> make_jwt_credential(std::shared_ptr<Engine> engine, 
   check_identifier(key_id, "key_id", "public key fingerprint that the platform shows beside the key");
   settings.key_id = key_id;
   settings.key = RsaKey::parse(pem);
-  settings.account_id = options.text(Option::account_id).value_or("");
-  settings.enterprise_id = options.text(Option::enterprise_id).value_or("");
-  if (!settings.account_id.empty() && !settings.enterprise_id.empty()) {
-    refuse(
-        "options account_id and enterprise_id exclude each other: a JWT asks for a token of one or of the "
-        "other");
-  }
-  settings.scope = json_object(options, Option::scope, "scope");
-  settings.session_name = options.text(Option::session_name).value_or("");
-  settings.session_context = json_object(options, Option::session_context, "session_context");
-  settings.jwt_ttl_s = options.number(Option::jwt_ttl_s);
+  read_jwt_options(settings, options);
+  settings.user.session_name = options.text(Option::session_name).value_or("");
+  settings.user.session_context = json_object(options, Option::session_context, "session_context");
   return make(std::move(engine), std::move(settings));
+}
+
+std::shared_ptr<Credential> make_session(const Credential &app, const Options *options,
+                                         std::string_view login) {
+  if (app.settings().grant == Grant::token) {
+    refuse(
+        "app is a personal or service access token, which is one person's: make another with "
+        "coze_auth_new_pat");
+  }
+  if (login.empty()) refuse("login is empty: give the name of the end user or session");
+  EndUser user;
+  user.login = login;
+  if (app.settings().grant == Grant::jwt) user.session_name = login;
+  if (options) {
+    constexpr Option of_app[] = {Option::api_base,    Option::www_base,      Option::workspace_id,
+                                 Option::account_id,  Option::enterprise_id, Option::scope,
+                                 Option::pkce_method, Option::jwt_ttl_s,     Option::login};
+    for (const Option id : of_app) {
+      if (!options->has(id)) continue;
+      refuse(std::string("option ") + find_option(static_cast<int32_t>(id))->name +
+             " cannot differ between the sessions of one app: make a credential of its own");
+    }
+    user.session_name = options->text(Option::session_name).value_or(user.session_name);
+    user.session_context = json_object(*options, Option::session_context, "session_context");
+  }
+  return app.session(std::move(user));
 }
 
 }  // namespace coze::core

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "auth/grant.h"
+#include "auth/store.h"
 #include "auth/token.h"
 #include "net/engine.h"
 
@@ -41,9 +42,29 @@ class Credential : public std::enable_shared_from_this<Credential> {
 
   // That token was refused: never hand it out again. Nothing happens unless it is the current one.
   virtual void invalidate(const Token &refused) = 0;
-  // A token that the program brought along, or a finished flow.
-  virtual void install(TokenRef token) = 0;
-  // Raised by every new current token; 0 = none yet.
+  // A token that the program brought along, or a finished flow. It is the current one at once; `done` is
+  // called once it is in the store too, or could not be stored, which is a warning and tried again later:
+  // inline without a store, else on the worker thread.
+  virtual void install(TokenRef token, std::function<void()> done) = 0;
+  void install(TokenRef token) {
+    install(std::move(token), [] {});
+  }
+
+  // From now on the login is read from there and kept there; nullptr = in memory alone. A login that is in
+  // memory already is stored. `done` as for install. Throws Error(state) for a token that is used as it is.
+  virtual void set_store(std::shared_ptr<Store> store, std::function<void()> done) = 0;
+  virtual std::shared_ptr<Store> store() const = 0;
+  // Forgets the login, here and in the store; siblings that share the store learn of it when they look there
+  // next. `done` with what went wrong in the store; the memory is clean all the same.
+  virtual void logout(std::function<void(std::optional<Error>)> done) = 0;
+
+  // The same login for another engine. Also in a forked child, where this credential's threads are gone and a
+  // lock of it may be held for ever.
+  virtual std::shared_ptr<Credential> clone(std::shared_ptr<Engine> engine) const = 0;
+  // Another end user of the same app, with its store; what both share is in memory once.
+  virtual std::shared_ptr<Credential> session(EndUser user) const = 0;
+
+  // Raised by every new current token and by a logout; 0 = nothing yet.
   virtual uint64_t revision() const = 0;
 
   // After the server refused `refused` (HTTP 401, 4100, 700012006; or 4101, at most once per token): true
@@ -51,6 +72,7 @@ class Credential : public std::enable_shared_from_this<Credential> {
   virtual bool may_heal(const Token &refused, const Error &error) = 0;
 
   virtual const GrantSettings &settings() const = 0;
+  virtual const EndUser &user() const = 0;
   virtual const std::shared_ptr<Engine> &engine() const = 0;
 
   // Learns the server's time from an answer's Date header (any answer of the API host).
@@ -71,5 +93,9 @@ std::shared_ptr<Credential> make_device_credential(std::shared_ptr<Engine> engin
 std::shared_ptr<Credential> make_jwt_credential(std::shared_ptr<Engine> engine, const Options &options,
                                                 std::string_view client_id, std::string_view key_id,
                                                 std::string_view pem);
+// Another end user of the same app; `login` names the person or session, and is a JWT's session_name unless
+// the options say otherwise. options: the session's own alone, nullptr = none.
+std::shared_ptr<Credential> make_session(const Credential &app, const Options *options,
+                                         std::string_view login);
 
 }  // namespace coze::core

@@ -167,15 +167,19 @@ void DeviceFlow::woken(uint64_t serial, bool fired) {
 }
 
 void DeviceFlow::answered(Outcome outcome) {
-  TokenOutcome result;
-  bool answered = outcome.ok();
-  if (answered) {
-    result = install_answer(*credential_, *outcome.reply);
-    answered = outcome.reply->status < 500;
-    wipe(outcome.reply->body);
-  } else {
-    result.error = std::move(outcome.error);
+  if (!outcome.ok()) return judge({{}, std::move(outcome.error)}, false);
+  const bool answered = outcome.reply->status < 500;
+  {
+    std::lock_guard lock(mutex_);
+    poll_ = 0;
   }
+  install_answer(*credential_, *outcome.reply, [self = shared_from_this(), answered](TokenOutcome result) {
+    self->judge(std::move(result), answered);
+  });
+  wipe(outcome.reply->body);
+}
+
+void DeviceFlow::judge(TokenOutcome result, bool answered) {
   {
     std::lock_guard lock(mutex_);
     polling_ = false;
@@ -235,6 +239,7 @@ void DeviceFlow::end(TokenOutcome outcome) {
   if (done) done(std::move(outcome));
 }
 
+// With neither a poll nor a timer the token is on its way into the store: it goes on without this finish.
 void DeviceFlow::cancel() {
   Engine::Ticket poll = 0, timer = 0;
   {
@@ -246,6 +251,7 @@ void DeviceFlow::cancel() {
   }
   if (poll) credential_->engine()->cancel(poll);
   if (timer) credential_->engine()->cancel(timer);
+  if (!poll && !timer) end({{}, cancelled()});
 }
 
 }  // namespace coze::core

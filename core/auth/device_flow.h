@@ -37,6 +37,7 @@ class DeviceFlow final : public Flow, public std::enable_shared_from_this<Device
   void wait(int64_t ms);
   void woken(uint64_t serial, bool fired);
   void answered(Outcome outcome);
+  void judge(TokenOutcome result, bool answered);
   bool goes_on(Error &error, bool answered);
   void end(TokenOutcome outcome);
   Error pending(int64_t now_ms) const;

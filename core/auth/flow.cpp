@@ -11,18 +11,19 @@
 
 namespace coze::core {
 
-TokenOutcome install_answer(Credential &credential, const HttpReply &reply) {
+void install_answer(Credential &credential, const HttpReply &reply, std::function<void(TokenOutcome)> done) {
+  TokenOutcome outcome;
   try {
     credential.observe(reply);  // first, since the Date of this answer says how long the token lives
     const int64_t now_s = credential.server_time_ms() / 1000;
-    TokenRef token = Token::make(read_token(reply, now_s));
-    credential.install(token);
-    return {std::move(token), std::nullopt};
+    const TokenRef token = Token::make(read_token(reply, now_s));
+    return credential.install(token, [token, done] { done({token, std::nullopt}); });
   } catch (Error &error) {
-    return {{}, std::move(error)};
+    outcome.error = std::move(error);
   } catch (const std::bad_alloc &) {
-    return {{}, Error(Status::memory, "out of memory")};
+    outcome.error = Error(Status::memory, "out of memory");
   }
+  done(std::move(outcome));
 }
 
 namespace {

@@ -131,7 +131,9 @@ HttpRequest refresh_request(const GrantSettings &settings, std::string_view refr
   JsonWriter body;
   body.begin_object().member("grant_type", "refresh_token").member("client_id", settings.client_id);
   body.member("refresh_token", refresh_token).end_object();
-  return token_request(settings, body);
+  HttpRequest request = token_request(settings, body);
+  request.spends = true;
+  return request;
 }
 
 HttpRequest device_code_request(const GrantSettings &settings) {
@@ -149,19 +151,21 @@ HttpRequest device_poll_request(const GrantSettings &settings, std::string_view 
   return token_request(settings, body);
 }
 
-HttpRequest jwt_request(const GrantSettings &settings, int64_t now_s, const Random &random) {
+HttpRequest jwt_request(const GrantSettings &settings, const EndUser &user, int64_t now_s,
+                        const Random &random) {
   JsonWriter body;
   body.begin_object().member("grant_type", jwt_grant).member("duration_seconds", settings.jwt_ttl_s);
   if (!settings.scope.empty()) body.key("scope").raw(settings.scope);
   body.end_object();
   HttpRequest request = post(settings, jwt_path(settings), body);
-  std::string assertion = jwt_assertion(settings, now_s, random.base64url(48));
+  std::string assertion = jwt_assertion(settings, user, now_s, random.base64url(48));
   request.bearer = Secret(assertion);
   wipe(assertion);
   return request;
 }
 
-std::string jwt_assertion(const GrantSettings &settings, int64_t now_s, std::string_view jti) {
+std::string jwt_assertion(const GrantSettings &settings, const EndUser &user, int64_t now_s,
+                          std::string_view jti) {
   JsonWriter header, claims;
   header.begin_object()
       .member("alg", "RS256")
@@ -171,8 +175,8 @@ std::string jwt_assertion(const GrantSettings &settings, int64_t now_s, std::str
   const auto url = Url::parse(settings.api_base);
   claims.begin_object().member("iss", settings.client_id).member("aud", url ? url->authority() : "");
   claims.member("iat", now_s - backdated_seconds).member("exp", now_s + assertion_seconds).member("jti", jti);
-  if (!settings.session_name.empty()) claims.member("session_name", settings.session_name);
-  if (!settings.session_context.empty()) claims.key("session_context").raw(settings.session_context);
+  if (!user.session_name.empty()) claims.member("session_name", user.session_name);
+  if (!user.session_context.empty()) claims.key("session_context").raw(user.session_context);
   claims.end_object();
   const std::string signed_part = base64url(header.text()) + "." + base64url(claims.text());
   return signed_part + "." + base64url(settings.key->sign_rs256(signed_part));

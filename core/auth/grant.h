@@ -15,6 +15,16 @@ namespace coze::core {
 
 enum class Grant { token, web, pkce, device, jwt };  // token: PAT and SAT, used as they are
 
+// A new token can be had at any time, without a person and without a refresh token.
+inline bool is_self_issued(Grant grant) { return grant == Grant::jwt; }
+
+// One of the people or sessions that use an app.
+struct EndUser {
+  std::string login = "default";  // names it in a store
+  // JWT claims; the latter a JSON object as text.
+  std::string session_name, session_context;
+};
+
 // What a credential is made of; checked once by the make_* functions of credential.h.
 struct GrantSettings {
   Grant grant = Grant::token;
@@ -24,9 +34,8 @@ struct GrantSettings {
   std::string key_id;    // jwt
   std::shared_ptr<const RsaKey> key;
   std::string workspace_id, account_id, enterprise_id;
-  std::string scope, session_name,
-      session_context;  // jwt; scope and session_context are JSON objects as text
-  std::string login = "default";  // which person's, in a store
+  std::string scope;  // jwt; a JSON object as text
+  EndUser user;
   int64_t jwt_ttl_s = 900;
   bool pkce_plain = false;
   int64_t connect_timeout_ms = 10'000, token_timeout_ms = 30'000;
@@ -38,9 +47,11 @@ HttpRequest refresh_request(const GrantSettings &settings, std::string_view refr
 HttpRequest device_code_request(const GrantSettings &settings);
 HttpRequest device_poll_request(const GrantSettings &settings, std::string_view device_code);
 // now_s: the server's time as far as it is known. jti from `random`.
-HttpRequest jwt_request(const GrantSettings &settings, int64_t now_s, const Random &random);
+HttpRequest jwt_request(const GrantSettings &settings, const EndUser &user, int64_t now_s,
+                        const Random &random);
 // The compact JWS alone (RFC 7515), for tests and vectors.
-std::string jwt_assertion(const GrantSettings &settings, int64_t now_s, std::string_view jti);
+std::string jwt_assertion(const GrantSettings &settings, const EndUser &user, int64_t now_s,
+                          std::string_view jti);
 
 // Throws Error: failure_of(reply, token), or protocol when there is no access_token, expires_in is missing,
 // not a number or not in the future of now_s ("a token that had expired when it came").

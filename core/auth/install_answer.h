@@ -5,8 +5,11 @@
 #include "auth/credential.h"
 #include "auth/grant.h"
 
+#include <functional>
+
 namespace coze::core {
 
-TokenOutcome install_answer(Credential &credential, const HttpReply &reply);
+// `done` once: inline, or on the worker thread when the login went to a store first.
+void install_answer(Credential &credential, const HttpReply &reply, std::function<void(TokenOutcome)> done);
 
 }  // namespace coze::core

@@ -101,21 +101,21 @@ void check_key(const LoginKey &key, const Json &json) {
 
 }  // namespace
 
-LoginKey LoginKey::of(const GrantSettings &settings) {
+LoginKey LoginKey::of(const GrantSettings &settings, const EndUser &user) {
   LoginKey key;
   key.api = settings.api_base.substr(settings.api_base.find("://") + 3);
   key.client_id = settings.client_id;
   key.grant = word(settings.grant);
   const std::pair<const char *, const std::string *> parts[] = {
-      {"workspace_id", &settings.workspace_id},       {"account_id", &settings.account_id},
-      {"enterprise_id", &settings.enterprise_id},     {"session_name", &settings.session_name},
-      {"session_context", &settings.session_context}, {"scope", &settings.scope}};
+      {"workspace_id", &settings.workspace_id},   {"account_id", &settings.account_id},
+      {"enterprise_id", &settings.enterprise_id}, {"session_name", &user.session_name},
+      {"session_context", &user.session_context}, {"scope", &settings.scope}};
   QueryPairs given;
   for (const auto &[name, value] : parts) {
     if (!value->empty()) given.emplace_back(name, *value);
   }
   key.part = query_string(given);
-  key.name = settings.login;
+  key.name = user.login;
   return key;
 }
 
@@ -136,10 +136,10 @@ Secret login_to_json(const LoginKey &key, const Login &login) {
   out.member("access_token", fields.access.reveal());
   if (!fields.refresh.empty()) out.member("refresh_token", fields.refresh.reveal());
   if (fields.expires_at != 0) out.member("expires_at", fields.expires_at);
+  if (login.lifetime_s != 0) out.member("lifetime_s", login.lifetime_s);
+  if (login.server_ms != 0) out.member("server_ms", login.server_ms);
   if (!login.boot_id.empty()) {
-    out.member("boot_id", login.boot_id)
-        .member("boot_ms", login.boot_ms)
-        .member("server_ms", login.server_ms);
+    out.member("boot_id", login.boot_id).member("boot_ms", login.boot_ms);
   }
   out.end_object();
   return Secret(out.text());
@@ -154,6 +154,7 @@ Login login_from_json(const LoginKey &key, std::string_view text) {
   login.fields.access = token_member(*json, "/access_token", true);
   login.fields.refresh = token_member(*json, "/refresh_token", false);
   login.fields.expires_at = number_member(*json, "/expires_at");
+  login.lifetime_s = number_member(*json, "/lifetime_s");
   login.boot_id = text_member(*json, "/boot_id", false);
   login.boot_ms = number_member(*json, "/boot_ms");
   login.server_ms = number_member(*json, "/server_ms");

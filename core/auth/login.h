@@ -20,7 +20,7 @@ struct LoginKey {
   std::string part;       // what the login is limited to: "workspace_id=7", "" = nothing
   std::string name;       // which person, when a program keeps several: option `login`
 
-  static LoginKey of(const GrantSettings &settings);
+  static LoginKey of(const GrantSettings &settings, const EndUser &user);
   // A name for a file or a key: readable in front, with a digest of all parts behind. At most 120 characters
   // out of a-z 0-9 . _ -; the same on every machine.
   std::string id() const;
@@ -28,6 +28,7 @@ struct LoginKey {
 
 struct Login {
   TokenFields fields;
+  int64_t lifetime_s = 0;  // of the access token when it was issued; 0 = not known
   // What the server's clock said when this machine's boot clock said boot_ms, so that the next process on
   // this machine knows the server's time without asking. boot_id "" = not known.
   std::string boot_id;

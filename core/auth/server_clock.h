@@ -25,6 +25,15 @@ class ServerClock {
     return boot_ms + (distance != unknown ? distance : clock_.wall_ms() - clock_.boot_ms());
   }
 
+  // What another process of this machine found out.
+  void assume(int64_t server_ms, int64_t boot_ms) {
+    int64_t none = unknown;
+    distance_ms_.compare_exchange_strong(none, server_ms - boot_ms, std::memory_order_relaxed);
+  }
+  void copy(const ServerClock &other) {
+    distance_ms_.store(other.distance_ms_.load(std::memory_order_relaxed));
+  }
+
   // Any thread. An answer from a cache (RFC 9111 section 5.1) carries the time of another day.
   void learn(const HttpReply &reply) {
     const auto date_ms = reply.header("age").empty() ? reply.date_ms() : std::nullopt;

@@ -19,9 +19,9 @@ uint32_t TokenCell::usual_stripes() {
 TokenCell::TokenCell(const Clock &clock, uint32_t stripes, uint32_t slots)
     : clock_(clock),
       stripes_mask_(std::bit_ceil(std::max(stripes, 1u)) - 1),
-      slots_count_(std::clamp(slots, 1u, Token::Slots::most)),
       stripes_(new Stripe[stripes_mask_ + 1]),
-      slots_(std::make_shared<Token::Slots>()) {}
+      slots_(std::make_shared<Token::Slots>(std::clamp(slots, 1u, usual_slots))),
+      at_(slots_->at.get()) {}
 
 TokenCell::~TokenCell() { withdraw(); }
 
@@ -53,7 +53,7 @@ void TokenCell::arm(const Token &token, int64_t until_boot_ms) const {
 }
 
 uint32_t TokenCell::free_slot() const {
-  for (uint32_t slot = 1; slot <= slots_count_; ++slot) {
+  for (uint32_t slot = 1; slot <= slots_->count; ++slot) {
     // Acquire: the last reader of this slot is done with it when the token that stood here is gone.
     if (!slots_->at[slot].load(std::memory_order_acquire)) return slot;
   }

@@ -22,18 +22,23 @@ namespace coze::core {
 // counted on it has released it.
 class TokenCell {
  public:
-  // Memory: 64 bytes for each stripe here and as much in each token. One stripe suits a cell that few threads
-  // share.
-  explicit TokenCell(const Clock &clock, uint32_t stripes = usual_stripes(),
-                     uint32_t slots = Token::Slots::most);
+  // Memory: 64 bytes for each stripe here and as much in each token, 8 for each slot, of which there are 1 to
+  // 255. One stripe and a few slots suit a cell that few threads share.
+  explicit TokenCell(const Clock &clock, uint32_t stripes = usual_stripes(), uint32_t slots = usual_slots);
   ~TokenCell();
   TokenCell(const TokenCell &) = delete;
   TokenCell &operator=(const TokenCell &) = delete;
 
   static uint32_t usual_stripes();
+  uint32_t stripes() const { return stripes_mask_ + 1; }
+  uint32_t slots() const { return slots_->count; }
+  static constexpr uint32_t usual_slots = 255;
 
   // Any thread, at any time: the current token if it may be given out unasked, else empty.
   TokenRef acquire();
+  // The current token, whether or not its time is over; empty after withdraw(). For a child of a process
+  // whose other threads are not here any more.
+  TokenRef held() const;
 
   // The rest is for one thread at a time.
   // Makes a token and gives it out until that moment of the boot clock. When a host has hoarded so many old
@@ -63,9 +68,9 @@ class TokenCell {
 
   const Clock &clock_;
   const uint32_t stripes_mask_;
-  const uint32_t slots_count_;
   const std::unique_ptr<Stripe[]> stripes_;
   const std::shared_ptr<Token::Slots> slots_;
+  const std::atomic<const Token *> *const at_;  // slots_->at, one step nearer
   const Token *live_ = nullptr;  // in the current slot; its holders are not counted yet, so it cannot go
 };
 
@@ -80,15 +85,19 @@ inline bool TokenCell::usable(const Token &token, CoarseTime now) {
   return now.mono_ms < until && drift <= 2 * clock_slack_ms;
 }
 
-inline TokenRef TokenCell::acquire() {
+inline TokenRef TokenCell::held() const {
   // Acquire: pairs with the exchange in point_at, so the slot and the token behind it are complete.
   const uint64_t word =
       stripes_[thread_stripe() & stripes_mask_].word.fetch_add(1, std::memory_order_acquire);
   const uint64_t slot = word >> slot_shift;
   if (slot == 0) [[unlikely]]
     return {};  // counts of slot 0 are never looked at
-  TokenRef token = TokenRef::adopt(slots_->at[slot].load(std::memory_order_relaxed));
-  if (!usable(*token, clock_.coarse())) [[unlikely]]
+  return TokenRef::adopt(at_[slot].load(std::memory_order_relaxed));
+}
+
+inline TokenRef TokenCell::acquire() {
+  TokenRef token = held();
+  if (token && !usable(*token, clock_.coarse())) [[unlikely]]
     return {};
   return token;
 }

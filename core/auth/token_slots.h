@@ -3,15 +3,17 @@
 
 #include "auth/token.h"
 
-#include <array>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 
 namespace coze::core {
 
 struct Token::Slots {
-  static constexpr uint32_t most = 255;  // numbers 1 to 255; 0 = no token
-  std::array<std::atomic<const Token *>, most + 1> at{};
+  explicit Slots(uint32_t number) : count(number), at(new std::atomic<const Token *>[number + 1] {}) {}
+
+  const uint32_t count;  // numbers from 1 to this one; 0 = no token
+  const std::unique_ptr<std::atomic<const Token *>[]> at;
 };
 
 }  // namespace coze::core

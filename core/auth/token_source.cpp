@@ -1,71 +1,76 @@
-// When to ask for a token, for whom, and what an answer changes. Two windows, one flight, no lock over I/O.
-// A store of tokens will sit around a flight: adopting a sibling's token before launch(), saving in landed().
+// When to ask for a token and for whom, and what the current one is. Two windows, one flight, no lock over
+// I/O. How a flight gets its token is in token_flight.cpp.
 #include "auth/token_source.h"
 
 #include "auth/windows.h"
-#include "json/reader.h"
+#include "net/awaited.h"
 
-#include <condition_variable>
-#include <cstdlib>
 #include <new>
 #include <utility>
 
 namespace coze::core {
 namespace {
 
-constexpr int64_t skew_worth_signing_again_s = 30;
 constexpr int64_t no_permission = 4101;
-
-// The request or its answer got lost, so nobody knows what the server did; or it stumbled over itself.
-bool is_lost(const Outcome &outcome, const Error &error) {
-  if (outcome.ok()) {
-    return outcome.reply->status >= 500 || error.name == "internal_error" || error.name == "server_error" ||
-           error.name == "temporarily_unavailable";
-  }
-  return error.status == Status::network || error.status == Status::timeout ||
-         error.status == Status::stream_cut;
-}
-
-// The refresh token is no good any more. An app that is not let in at all is another matter: its logins are
-// still there.
-bool is_refused_login(const Outcome &outcome, const Error &error) {
-  if (!outcome.ok() || outcome.reply->status >= 500) return false;
-  if (error.name == "invalid_client" || error.name == "unauthorized_client" || error.name == "access_deny")
-    return false;
-  if (error.name == "invalid_grant") return true;
-  // Coze puts the name of the parameter that it did not like into `error`.
-  const auto json = Json::try_parse(outcome.reply->body);
-  if (json && json->string("/error") == "refresh_token") return true;
-  return error.status == Status::auth || error.status == Status::auth_expired ||
-         error.status == Status::auth_denied;
-}
+// A session has few readers at a time, and its old tokens are not held for long.
+constexpr uint32_t session_stripes = 1, session_slots = 3;
 
 const char *login_advice(Grant grant) {
   return grant == Grant::device ? "start a flow with coze_flow_new_device"
                                 : "start a flow with coze_flow_new";
 }
 
-void deliver(const std::function<void(TokenOutcome)> &done, const TokenRef &token,
-             const std::optional<Error> &error) {
-  TokenOutcome outcome;
-  try {
-    outcome.error = error;
-  } catch (const std::bad_alloc &) {
-    outcome.error = Error(Status::memory, "out of memory");
-  }
-  if (!error) outcome.token = token;
-  done(std::move(outcome));
-}
-
 }  // namespace
 
 TokenSource::TokenSource(std::shared_ptr<Engine> engine, GrantSettings settings, const Random &random,
                          uint32_t stripes)
-    : engine_(std::move(engine)),
-      settings_(std::move(settings)),
-      random_(random),
-      server_(engine_->clock()),
-      cell_(engine_->clock(), stripes) {}
+    : app_(std::make_shared<App>(std::move(engine), std::move(settings), random)),
+      user_(app_->settings.user),
+      cell_(app_->engine->clock(), stripes) {}
+
+TokenSource::TokenSource(std::shared_ptr<App> app, EndUser user, uint32_t stripes, uint32_t slots)
+    : app_(std::move(app)), user_(std::move(user)), cell_(app_->engine->clock(), stripes, slots) {}
+
+std::shared_ptr<Credential> TokenSource::session(EndUser user) const {
+  auto session = std::make_shared<TokenSource>(app_, std::move(user), session_stripes, session_slots);
+  session->store_ = store();
+  return session;
+}
+
+std::shared_ptr<Credential> TokenSource::clone(std::shared_ptr<Engine> engine) const {
+  auto app = std::make_shared<App>(std::move(engine), app_->settings, app_->random);
+  app->server.copy(app_->server);
+  auto copy = std::make_shared<TokenSource>(std::move(app), user_, cell_.stripes(), cell_.slots());
+  std::unique_lock lock(mutex_, std::defer_lock);
+  if (!app_->engine->forked()) {
+    lock.lock();
+  } else if (!lock.try_lock()) {
+    // A thread that is not here any more held it in the moment of the fork. The cell knows no lock.
+    if (TokenRef token = cell_.held()) copy->adopt(token->fields(), copy->boot_ms(), 0);
+    copy->store_ = store_;
+    return copy;
+  }
+  carry_over(*copy);
+  return copy;
+}
+
+void TokenSource::carry_over(TokenSource &to) const {
+  to.store_ = store_;
+  to.in_store_ = in_store_;
+  if (current_ && usable_) {
+    TokenFields fields = current_->fields();
+    fields.refresh = refresh_token_;
+    to.adopt(std::move(fields), to.boot_ms(), lifetime_ms_);
+  } else {
+    to.refresh_token_ = refresh_token_;
+    if (login_error_) to.login_error_ = std::make_unique<const Error>(*login_error_);
+  }
+  to.unsaved_since_ms_ = unsaved_since_ms_;
+}
+
+void TokenSource::warn(const std::string &message) noexcept {
+  app_->engine->log().write(LogLevel::warn, message);
+}
 
 // --- asking
 
@@ -80,7 +85,7 @@ TokenRef TokenSource::look() {
   FlightRef flight;
   {
     std::lock_guard lock(mutex_);
-    const int64_t now_ms = engine_->clock().boot_ms();
+    const int64_t now_ms = boot_ms();
     if (!has_usable(now_ms)) return {};
     token = current_;
     if (now_ms >= advisory_boot_ms_ && !flight_ && can_refresh()) flight = board();
@@ -90,6 +95,18 @@ TokenRef TokenSource::look() {
   return token;
 }
 
+void TokenSource::deliver(const std::function<void(TokenOutcome)> &done, const TokenRef &token,
+                          const std::optional<Error> &error) {
+  TokenOutcome outcome;
+  try {
+    outcome.error = error;
+  } catch (const std::bad_alloc &) {
+    outcome.error = Error(Status::memory, "out of memory");
+  }
+  if (!error) outcome.token = token;
+  done(std::move(outcome));
+}
+
 uint64_t TokenSource::get(std::function<void(TokenOutcome)> done) {
   TokenRef token = current();
   std::optional<Error> error;
@@ -97,9 +114,9 @@ uint64_t TokenSource::get(std::function<void(TokenOutcome)> done) {
   uint64_t waiter = 0;
   if (!token) {
     try {
-      engine_->check_usable();
+      app_->engine->check_usable();
       std::lock_guard lock(mutex_);
-      if (has_usable(engine_->clock().boot_ms())) {  // it came a moment ago
+      if (has_usable(boot_ms())) {  // it came a moment ago
         token = current_;
       } else if (!can_refresh()) {
         error = nothing_to_refresh_with();
@@ -133,33 +150,25 @@ void TokenSource::forget(uint64_t waiter) {
 TokenRef TokenSource::get_blocking(Cancel &cancel) {
   if (TokenRef token = current()) return token;
   cancel.check();
-  struct Answer {
-    std::mutex mutex;
-    std::condition_variable came;
-    std::optional<TokenOutcome> outcome;
-  };
-  auto answer = std::make_shared<Answer>();
-  const uint64_t waiter = get([answer](TokenOutcome outcome) {
-    std::lock_guard lock(answer->mutex);
-    answer->outcome = std::move(outcome);
-    answer->came.notify_all();
-  });
+  Awaited<TokenOutcome> answer;
+  const uint64_t waiter = get(answer.callback());
   Cancel::Waker waker(cancel, [this, waiter] { forget(waiter); });
-  std::unique_lock lock(answer->mutex);
-  answer->came.wait(lock, [&] { return answer->outcome.has_value(); });
-  if (answer->outcome->error) throw std::move(*answer->outcome->error);
-  return std::move(answer->outcome->token);
+  TokenOutcome outcome = *answer.wait();
+  if (outcome.error) throw std::move(*outcome.error);
+  return std::move(outcome.token);
 }
 
 Error TokenSource::nothing_to_refresh_with() const {
   if (login_error_) return *login_error_;
-  if (settings_.grant == Grant::token) {
+  if (app_->settings.grant == Grant::token) {
     return Error(Status::auth,
                  "the token has expired, and nothing is known to get another with: make a new personal "
                  "access token on the platform");
   }
-  const char *advice = login_advice(settings_.grant);
-  std::string message = "nobody has logged in yet: ";
+  const char *advice = login_advice(app_->settings.grant);
+  std::string message = "nobody has logged in yet";
+  if (store_) message += ", " + store_->where() + " holds no login of this app";
+  message += ": ";
   if (current_) {
     message = usable_
                   ? "the token has expired and came without a refresh token, so somebody must log in again: "
@@ -168,112 +177,11 @@ Error TokenSource::nothing_to_refresh_with() const {
   return Error(Status::login_required, message + advice + ", or give a token with coze_auth_set_token");
 }
 
-// --- the flight
-
-TokenSource::FlightRef TokenSource::board() {
-  auto flight = std::make_shared<Flight>();
-  flight->revision = revision_.load(std::memory_order_relaxed);
-  flight->refresh_token = refresh_token_;
-  return flight_ = std::move(flight);
-}
-
-// A signature costs a third of a millisecond: not on the thread that happened to ask.
-void TokenSource::launch(const FlightRef &flight) noexcept {
-  auto self = std::static_pointer_cast<TokenSource>(shared_from_this());
-  try {
-    engine_->check_usable();
-    if (settings_.grant != Grant::jwt) return send(flight);
-    engine_->after(0, [self, flight](bool fired) {
-      if (fired) return self->send(flight);
-      self->failed(flight, Error(Status::cancelled, "the client was closed while a token was being fetched"));
-    });
-  } catch (Error &error) {
-    failed(flight, std::move(error));
-  } catch (const std::exception &) {
-    failed(flight, Error(Status::memory, "out of memory"));
-  }
-}
-
-void TokenSource::send(const FlightRef &flight) {
-  auto self = std::static_pointer_cast<TokenSource>(shared_from_this());
-  try {
-    HttpRequest request;
-    if (settings_.grant == Grant::jwt) {
-      flight->signed_at_s = server_.now_s();
-      request = jwt_request(settings_, flight->signed_at_s, random_);
-    } else {
-      request = refresh_request(settings_, flight->refresh_token.reveal());
-    }
-    engine_->start(std::move(request),
-                   [self, flight](Outcome outcome) { self->answered(flight, std::move(outcome)); });
-  } catch (Error &error) {
-    failed(flight, std::move(error));
-  } catch (const std::exception &) {
-    failed(flight, Error(Status::memory, "out of memory"));
-  }
-}
-
-void TokenSource::answered(const FlightRef &flight, Outcome outcome) {
-  std::optional<Error> error = std::move(outcome.error);
-  std::optional<TokenFields> fields;
-  int64_t boot_ms = engine_->clock().boot_ms();
-  if (outcome.ok()) {
-    server_.learn(*outcome.reply);
-    if (outcome.reply->received_boot_ms) boot_ms = outcome.reply->received_boot_ms;
-    try {
-      fields = read_token(*outcome.reply, server_.at_ms(boot_ms) / 1000);
-    } catch (Error &failure) {
-      error = std::move(failure);
-    } catch (const std::bad_alloc &) {
-      error = Error(Status::memory, "out of memory");
-    }
-  }
-  const bool refused = error && settings_.grant != Grant::jwt && is_refused_login(outcome, *error);
-  const bool once_more = error && again(*flight, outcome, *error);
-  if (outcome.ok()) wipe(outcome.reply->body);
-  if (once_more) return send(flight);
-  conclude(flight, {std::move(fields), boot_ms, std::move(error), refused});
-}
-
-// A lost answer may hide a success: servers that rotate refresh tokens accept the old one for a moment, so
-// the second attempt goes out at once. A JWT is signed anew for each attempt, since it is good for one
-// request.
-bool TokenSource::again(Flight &flight, const Outcome &outcome, const Error &error) const {
-  if (is_lost(outcome, error)) return !std::exchange(flight.sent_again, true);
-  if (settings_.grant != Grant::jwt || !outcome.ok() || error.status == Status::rate_limited) return false;
-  if (std::abs(server_.now_s() - flight.signed_at_s) <= skew_worth_signing_again_s) return false;
-  return !std::exchange(flight.signed_again, true);
-}
-
-// The one place where a flight ends: what it brought is taken, refused or dropped, and everybody who waits is
-// served.
-void TokenSource::conclude(const FlightRef &flight, Result result) {
-  std::vector<Waiter> waiters;
-  TokenRef token;
-  FlightRef next;
-  bool kept_old = false;
-  {
-    std::lock_guard lock(mutex_);
-    if (flight_ != flight) return;
-    flight_.reset();
-    try {
-      judge(*flight, result, token, next);
-    } catch (const std::bad_alloc &) {
-      result.error = Error(Status::memory, "out of memory");
-    }
-    kept_old =
-        result.error && result.error->status != Status::cancelled && has_usable(engine_->clock().boot_ms());
-    arm();
-    if (!next) waiters.swap(waiters_);
-  }
-  if (kept_old) warn_of(*result.error);
-  if (next) launch(next);
-  for (const Waiter &waiter : waiters) deliver(waiter.done, token, result.error);
-}
+// --- the current token
 
 // Leaves a token, or an error in `result`, or another flight that those who wait go on waiting for.
 void TokenSource::judge(const Flight &flight, Result &result, TokenRef &token, FlightRef &next) {
-  const int64_t now_ms = engine_->clock().boot_ms();
+  const int64_t now_ms = boot_ms();
   // The revision says what a result may replace. A flight that began before an invalidate of the token that
   // was current then brings a newer one, and is welcome. One that began before somebody installed another
   // token brings news of an older login, perhaps another person's, and is dropped, whether good or bad.
@@ -299,11 +207,16 @@ void TokenSource::accept(const Flight &flight, Result &result) {
     result.error = Error(Status::auth, "the server issued again the very token that had been refused");
     return;
   }
-  if (settings_.grant != Grant::jwt && fields.refresh.empty()) {
+  if (!is_self_issued(app_->settings.grant) && fields.refresh.empty()) {
     fields.refresh = flight.refresh_token;  // RFC 6749 section 6: without a new one the old one stays good
   }
-  adopt(std::move(fields), result.boot_ms);
+  adopt(std::move(fields), result.boot_ms, result.lifetime_ms);
   permission_tried_ = std::exchange(permission_heals_, false);
+  if (result.stored) {
+    in_store_ = true;
+  } else if (store_) {
+    unsaved_since_ms_ = app_->server.now_ms();
+  }
 }
 
 void TokenSource::reject(Result &result, int64_t now_ms) {
@@ -312,34 +225,27 @@ void TokenSource::reject(Result &result, int64_t now_ms) {
   advisory_boot_ms_ = now_ms + wait_ms;
   if (!result.refused) return;
   result.error->message = "The login has ended, somebody must log in again (" +
-                          std::string(login_advice(settings_.grant)) + "): " + result.error->message;
+                          std::string(login_advice(app_->settings.grant)) + "): " + result.error->message;
   result.error->status = Status::login_required;
-  login_error_ = result.error;
+  login_error_ = std::make_unique<const Error>(*result.error);
   refresh_token_ = Secret();
+  in_store_ = false;
+  unsaved_since_ms_ = 0;
   advisory_boot_ms_ = never;
   mandatory_boot_ms_ = end_boot_ms_;  // there is nothing left to be early for
+  if (result.logged_out) refuse_current();
 }
-
-void TokenSource::warn_of(const Error &error) noexcept {
-  try {
-    engine_->log().write(
-        LogLevel::warn,
-        "a token could not be refreshed ahead of time, the old one stays in use: " + error.message);
-  } catch (const std::bad_alloc &) {  // one record less
-  }
-}
-
-// --- the current token
 
 // Either all of it happens or, when memory runs out, nothing.
-void TokenSource::adopt(TokenFields fields, int64_t boot_ms) {
-  Secret refresh_token = settings_.grant == Grant::jwt ? Secret() : fields.refresh;
-  const bool renewable = settings_.grant == Grant::jwt || !refresh_token.empty();
+void TokenSource::adopt(TokenFields fields, int64_t boot_ms, int64_t lifetime_ms) {
+  Secret refresh_token = is_self_issued(app_->settings.grant) ? Secret() : fields.refresh;
+  const bool renewable = is_self_issued(app_->settings.grant) || !refresh_token.empty();
   int64_t end = never, mandatory = never, advisory = never;
   if (fields.expires_at != 0) {
     // What is left is the server's to say; from here on the boot clock alone counts it.
-    const int64_t left_ms = fields.expires_at * 1000 - server_.at_ms(boot_ms);
-    const Windows windows = renewable ? windows_for(left_ms, jitter()) : Windows{};
+    const int64_t left_ms = fields.expires_at * 1000 - app_->server.at_ms(boot_ms);
+    if (lifetime_ms == 0) lifetime_ms = left_ms;
+    const Windows windows = renewable ? windows_for(lifetime_ms, jitter()) : Windows{};
     end = boot_ms + left_ms;
     mandatory = end - windows.mandatory_ms;
     if (renewable) advisory = end - windows.advisory_ms;
@@ -349,20 +255,26 @@ void TokenSource::adopt(TokenFields fields, int64_t boot_ms) {
   permission_tried_ = false;
   refresh_token_ = std::move(refresh_token);
   login_error_.reset();
-  failures_ = 0;
+  failures_ = save_failures_ = 0;
+  unsaved_since_ms_ = 0;
+  lifetime_ms_ = lifetime_ms;
   end_boot_ms_ = end;
   mandatory_boot_ms_ = mandatory;
   advisory_boot_ms_ = advisory;
   revision_.fetch_add(1, std::memory_order_release);
 }
 
-void TokenSource::install(TokenRef token) {
+void TokenSource::install(TokenRef token, std::function<void()> done) {
   if (!token) throw Error(Status::invalid_argument, "token is missing: give one, as from coze_token_new");
   check_credential_text(token->access(), "the access token");
   TokenFields fields = token->fields();
-  std::lock_guard lock(mutex_);
-  permission_heals_ = false;
-  adopt(std::move(fields), engine_->clock().boot_ms());
+  {
+    std::lock_guard lock(mutex_);
+    permission_heals_ = false;
+    adopt(std::move(fields), boot_ms(), 0);
+    if (store_) unsaved_since_ms_ = app_->server.now_ms();
+  }
+  persist(std::move(done));
 }
 
 void TokenSource::refuse_current() {
@@ -372,12 +284,12 @@ void TokenSource::refuse_current() {
 
 void TokenSource::invalidate(const Token &refused) {
   std::lock_guard lock(mutex_);
-  if (settings_.grant == Grant::token || !usable_ || !is_current(refused)) return;
+  if (app_->settings.grant == Grant::token || !usable_ || !is_current(refused)) return;
   refuse_current();
 }
 
 bool TokenSource::may_heal(const Token &refused, const Error &error) {
-  if (settings_.grant == Grant::token) return false;
+  if (app_->settings.grant == Grant::token) return false;
   const bool permission = error.api_code == no_permission;
   if (!permission && error.http_status != 401 && error.api_code != 4100 && error.api_code != 700012006)
     return false;
@@ -393,10 +305,147 @@ bool TokenSource::may_heal(const Token &refused, const Error &error) {
   return true;
 }
 
+// --- the login in the store
+
+void TokenSource::set_store(std::shared_ptr<Store> store, std::function<void()> done) {
+  if (app_->settings.grant == Grant::token) {
+    throw Error(
+        Status::state,
+        "a personal or service access token is used as it is, so there is nothing to keep in a store");
+  }
+  {
+    std::lock_guard lock(mutex_);
+    store_ = std::move(store);
+    in_store_ = false;
+    unsaved_since_ms_ = store_ && current_ && usable_ ? app_->server.now_ms() : 0;
+  }
+  persist(std::move(done));
+}
+
+std::shared_ptr<Store> TokenSource::store() const {
+  std::lock_guard lock(mutex_);
+  return store_;
+}
+
+Login TokenSource::login_of(TokenFields fields, int64_t lifetime_ms) const {
+  Login login;
+  login.fields = std::move(fields);
+  login.lifetime_s = lifetime_ms / 1000;
+  login.boot_ms = boot_ms();
+  login.server_ms = app_->server.at_ms(login.boot_ms);
+  login.boot_id = app_->engine->clock().boot_id();
+  return login;
+}
+
+// Something else in the store is newer than what we have, unless ours never got there and came later.
+bool TokenSource::is_news(const Login &login) const {
+  if (current_ && current_->access() == login.fields.access.reveal()) return false;
+  return unsaved_since_ms_ == 0 || login.server_ms > unsaved_since_ms_;
+}
+
+// Brings the current login into the store, if it is not there. A store that fails keeps nobody from working:
+// it is tried again later.
+void TokenSource::persist(std::function<void()> done) {
+  std::shared_ptr<Store> store;
+  {
+    std::lock_guard lock(mutex_);
+    if (unsaved_since_ms_ != 0) store = store_;
+  }
+  if (!store) return done();
+  begin({app_->engine, store, key(), nullptr,
+         [self = self(), done = std::move(done)](std::unique_ptr<Store::Entry> entry,
+                                                 std::optional<Error> error) {
+           try {
+             if (entry) self->store_current(*entry);
+           } catch (Error &failure) {
+             error = std::move(failure);
+           }
+           entry.reset();
+           if (error) {
+             self->warn(
+                 "a login could not be stored, so that other programs and the next start do not know it: " +
+                 error->message);
+             if (error->status != Status::cancelled) self->persist_later();
+           }
+           done();
+         }});
+}
+
+void TokenSource::store_current(Store::Entry &entry) {
+  uint64_t revision = 0;
+  Login login;
+  {
+    std::lock_guard lock(mutex_);
+    if (unsaved_since_ms_ == 0 || !current_) return;
+    revision = revision_.load(std::memory_order_relaxed);
+    login = login_of(current_->fields(), lifetime_ms_);
+  }
+  entry.save(login);
+  std::lock_guard lock(mutex_);
+  if (revision != revision_.load(std::memory_order_relaxed)) return;
+  in_store_ = true;
+  unsaved_since_ms_ = 0;
+  save_failures_ = 0;
+}
+
+void TokenSource::persist_later() {
+  int64_t wait_ms = 0;
+  {
+    std::lock_guard lock(mutex_);
+    wait_ms = advisory_backoff_ms(++save_failures_, jitter());
+  }
+  try {
+    app_->engine->after(wait_ms, [self = self()](bool fired) {
+      if (fired) self->persist([] {});
+    });
+  } catch (const Error &) {  // the client was closed
+  }
+}
+
+void TokenSource::logout(std::function<void(std::optional<Error>)> done) {
+  if (app_->settings.grant == Grant::token) {
+    throw Error(Status::state,
+                "a personal or service access token is used as it is, so there is no login to end: free the "
+                "credential");
+  }
+  const std::shared_ptr<Store> store = this->store();
+  if (!store) {
+    forget_login();
+    return done(std::nullopt);
+  }
+  begin({app_->engine, store, key(), nullptr,
+         [self = self(), done = std::move(done)](std::unique_ptr<Store::Entry> entry,
+                                                 std::optional<Error> error) {
+           try {
+             if (entry) entry->erase();
+           } catch (Error &failure) {
+             error = std::move(failure);
+           }
+           if (error)
+             error->message =
+                 "the login was forgotten here, but the store may still have it: " + error->message;
+           self->forget_login();  // while the entry is locked, so that nobody can read it or bring it back in
+                                  // between
+           entry.reset();
+           done(std::move(error));
+         }});
+}
+
+void TokenSource::forget_login() {
+  std::lock_guard lock(mutex_);
+  refuse_current();
+  current_ = {};
+  refresh_token_ = Secret();
+  login_error_.reset();
+  in_store_ = permission_tried_ = permission_heals_ = false;
+  unsaved_since_ms_ = 0;
+  revision_.fetch_add(1, std::memory_order_release);
+}
+
 double TokenSource::jitter() const {
   uint32_t bits = 0;
   try {
-    random_.fill(&bits, sizeof bits);
+    app_->random.fill(&bits, sizeof bits);
   } catch (const Error &) {
     bits = 0x8000'0000;  // no reason to lose a token over it
   }

@@ -6,6 +6,7 @@
 #include "net/lane.h"
 #include "net/loop.h"
 #include "net/stream_limits.h"
+#include "net/worker.h"
 
 #include <atomic>
 #include <mutex>
@@ -60,6 +61,11 @@ class TwoLanes final : public Engine {
   } catch (const Error &) {  // closed, or left behind by fork(): dropped
   }
 
+  void work(std::function<void(bool)> run) override {
+    if (forked()) return run(false);
+    state_->worker->work(std::move(run));
+  }
+
   bool on_io_thread() const override {
     const Loop *loop = running_loop();
     return loop && loop->on_thread();
@@ -75,6 +81,7 @@ class TwoLanes final : public Engine {
     }
     state_->lanes->close();
     if (loop) loop->stop();
+    state_->worker->stop(work_patience_ms);
     state_->queue->close();
   }
 
@@ -94,6 +101,9 @@ class TwoLanes final : public Engine {
   RetryBudget &retry_budget() override { return state_->budget; }
 
  private:
+  static constexpr int64_t work_patience_ms =
+      200;  // with what the loop takes, less than the second that close() has
+
   struct State {
     State(const Options &options, const Clock &clock)
         : settings(std::make_shared<Settings>(options, clock)), lanes(std::make_shared<LanePool>(settings)) {}
@@ -101,6 +111,7 @@ class TwoLanes final : public Engine {
     const std::shared_ptr<Settings> settings;
     const std::shared_ptr<LanePool> lanes;
     const std::shared_ptr<CompletionQueue> queue = std::make_shared<CompletionQueue>();
+    const std::shared_ptr<Worker> worker = std::make_shared<Worker>();
     RetryBudget budget;
     std::mutex mutex;            // guards the making of the loop against close
     std::shared_ptr<Loop> loop;  // made by the first asynchronous work

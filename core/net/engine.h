@@ -86,9 +86,16 @@ class Engine : public std::enable_shared_from_this<Engine> {
   virtual void post(std::function<void()> run) = 0;
   virtual bool on_io_thread() const = 0;
 
+  // --- work that blocks for a moment (a disk, another service)
+  // `run(true)` on the client's worker thread, started by the first of these, one piece after the other;
+  // `run(false)` once the client is closed and has no time left for it. Exactly once. Throws Error(memory),
+  // and then calls nothing. An engine without threads does it at once.
+  virtual void work(std::function<void(bool go)> run) { run(true); }
+
   // --- life
-  // Ends everything pending with Error(cancelled), within 1 s, and joins the I/O thread. Idempotent; any
-  // thread but the I/O thread. Blocking calls in other threads return Error(cancelled).
+  // Ends everything pending with Error(cancelled), within 1 s, and joins the I/O thread; what spends a
+  // one-time credential (HttpRequest::spends) gets most of that second to be answered, and work to be done.
+  // Idempotent; any thread but the I/O thread. Blocking calls in other threads return Error(cancelled).
   virtual void close() = 0;
   virtual bool closed() const = 0;
   // In a forked child: true. Then nothing of the parent may be touched; the last owner leaks it.

@@ -48,6 +48,9 @@ struct HttpRequest {
   // May be sent again by libcurl on a reused connection that turned out to be dead. Everything else is sent
   // once.
   bool repeatable = false;
+  // Carries something that is good for one request, such as a refresh token: the answer is the only way to go
+  // on, so a client that is being closed waits a moment for it.
+  bool spends = false;
   // A 2xx answer of type text/event-stream is handed over as it arrives; any other answer is collected.
   bool stream = false;
   int64_t connect_timeout_ms = 10'000;

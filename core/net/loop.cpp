@@ -13,6 +13,7 @@ namespace {
 
 constexpr size_t max_idle_easies = 64;
 constexpr long max_idle_connections = 64;
+constexpr int64_t linger_ms = 600;
 
 // A step of something that was started before the client closed ends like all that was pending.
 Error closed_error(bool on_thread) {
@@ -162,6 +163,7 @@ void Loop::main() {
     collect_finished();
     tell();
   }
+  linger();
   shut_down();
 }
 
@@ -356,6 +358,23 @@ void Loop::look_at(Ticket ticket) {
   const int64_t end = exchange.last_ms + exchange.request.idle_timeout_ms;
   if (end > now_ms_) return set_deadline(exchange, end);
   finish(ticket, exchange.transfer.idle_timeout());
+}
+
+// A one-time credential that is on its way is worth a moment's wait: its answer is the only way to go on. All
+// else ends now.
+void Loop::linger() {
+  std::vector<Ticket> others;
+  for (const auto &[ticket, exchange] : exchanges_) {
+    if (!exchange->request.spends || !exchange->transfer.requested()) others.push_back(ticket);
+  }
+  for (const Ticket ticket : others) cancel_now(ticket);
+  now_ms_ = Clock::system().boot_ms();
+  const int64_t end_ms = now_ms_ + linger_ms;
+  while (!exchanges_.empty() && now_ms_ < end_ms) {
+    driver_->turn(end_ms - now_ms_);
+    now_ms_ = Clock::system().boot_ms();
+    collect_finished();
+  }
 }
 
 void Loop::shut_down() {

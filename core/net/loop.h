@@ -65,6 +65,7 @@ class Loop : public std::enable_shared_from_this<Loop> {
   void fire_timers();
   void look_at(Ticket ticket);
   void set_deadline(Exchange &exchange, int64_t at);
+  void linger();
   void shut_down();
   std::unique_ptr<Easy> take_easy();
 

@@ -106,6 +106,13 @@ static void credentials(coze_client *client, coze_auth *auth, coze_token *token)
   NULL_FOR(coze_auth_new_jwt(client, NULL, "kid", "pem", NULL), "client_id");
   NULL_FOR(coze_auth_new_jwt(client, "id", NULL, "pem", NULL), "key_id");
   NULL_FOR(coze_auth_new_jwt(client, "id", "kid", NULL, NULL), "private_key_pem");
+  NULL_FOR(coze_auth_new_session(NULL, NULL, NULL), "app");
+  NULL_FOR(coze_auth_new_session(auth, NULL, NULL), "login");
+  NULL_FOR(coze_auth_clone(NULL, NULL), "auth");
+  NULL_FOR(coze_auth_clone(NULL, client), "auth");
+  NULL_FOR(coze_auth_clone(auth, NULL), "client");
+  STATUS_FOR(coze_auth_set_store(NULL, NULL), "auth");
+  STATUS_FOR(coze_auth_logout(NULL), "auth");
   NOTHING(coze_auth_free(NULL));
   STATUS_FOR(coze_auth_set_token(NULL, NULL), "auth");
   STATUS_FOR(coze_auth_set_token(NULL, token), "auth");
@@ -116,6 +123,11 @@ static void credentials(coze_client *client, coze_auth *auth, coze_token *token)
   STATUS_FOR(coze_auth_invalidate(NULL, token), "auth");
   STATUS_FOR(coze_auth_invalidate(auth, NULL), "refused");
   GIVES(coze_auth_revision(NULL), 0);
+}
+
+static void stores(void) {
+  NULL_FOR(coze_store_new_redis(NULL, NULL), "url");
+  NOTHING(coze_store_free(NULL));
 }
 
 static void tokens(coze_token *token) {
@@ -283,6 +295,7 @@ int main(void) {
   options(given);
   clients(client);
   credentials(client, pat, token);
+  stores();
   tokens(token);
   flows(pkce);
   finish_without_redirect(pkce);

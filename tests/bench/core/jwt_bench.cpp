@@ -54,7 +54,7 @@ void sign_assertion(benchmark::State &state) {
     return made;
   }();
   for (auto _ : state) {
-    benchmark::DoNotOptimize(jwt_request(settings, 1'767'225'600, Random::system()));
+    benchmark::DoNotOptimize(jwt_request(settings, settings.user, 1'767'225'600, Random::system()));
   }
 }
 BENCHMARK(sign_assertion)->Name("jwt/coze")->Threads(1)->Threads(2)->UseRealTime();

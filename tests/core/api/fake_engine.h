@@ -381,10 +381,19 @@ class FakeCredential final : public Credential {
     std::lock_guard lock(mutex_);
     if (current_ && current_->access() == refused.access()) current_ = TokenRef();
   }
-  void install(TokenRef token) override {
-    std::lock_guard lock(mutex_);
-    current_ = std::move(token);
+  using Credential::install;
+  void install(TokenRef token, std::function<void()> done) override {
+    {
+      std::lock_guard lock(mutex_);
+      current_ = std::move(token);
+    }
+    done();
   }
+  void set_store(std::shared_ptr<Store>, std::function<void()> done) override { done(); }
+  std::shared_ptr<Store> store() const override { return nullptr; }
+  void logout(std::function<void(std::optional<Error>)> done) override { done(std::nullopt); }
+  std::shared_ptr<Credential> clone(std::shared_ptr<Engine>) const override { return nullptr; }
+  std::shared_ptr<Credential> session(EndUser) const override { return nullptr; }
   uint64_t revision() const override { return 1; }
   bool may_heal(const Token &refused, const Error &) override {
     ++heal_asked;
@@ -392,6 +401,7 @@ class FakeCredential final : public Credential {
     return may_be_healed;
   }
   const GrantSettings &settings() const override { return settings_; }
+  const EndUser &user() const override { return settings_.user; }
   const std::shared_ptr<Engine> &engine() const override { return engine_; }
   void observe(const HttpReply &) override { ++observed; }
   int64_t server_time_ms() const override { return engine_->clock().wall_ms(); }
@@ -443,7 +453,7 @@ struct Bench {
   Bench(const Bench &) = delete;
   Bench &operator=(const Bench &) = delete;
 
-  CallTarget target() const { return {client, credential, settings}; }
+  CallTarget target() const { return {client, credential, std::make_shared<const Options>(settings)}; }
   void set(Option option, int64_t value) { settings.set(static_cast<int32_t>(option), value); }
 };
 

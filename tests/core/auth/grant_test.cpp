@@ -33,8 +33,8 @@ GrantSettings jwt_settings(simdjson::dom::element vector, const std::shared_ptr<
   settings.account_id = text_of(vector, "account_id");
   settings.enterprise_id = text_of(vector, "enterprise_id");
   settings.scope = text_of(vector, "scope");
-  settings.session_name = text_of(vector, "session_name");
-  settings.session_context = text_of(vector, "session_context");
+  settings.user.session_name = text_of(vector, "session_name");
+  settings.user.session_context = text_of(vector, "session_context");
   settings.jwt_ttl_s = int_of(vector, "jwt_ttl_s");
   return settings;
 }
@@ -46,8 +46,8 @@ TEST(GrantVectors, Jwt) {
       SCOPED_TRACE(text_of(vector, "name"));
       const GrantSettings settings = jwt_settings(vector["settings"], key);
       const int64_t now_s = int_of(vector, "now_s");
-      EXPECT_EQ(jwt_assertion(settings, now_s, text_of(vector, "jti")), text_of(vector, "assertion"));
-      const HttpRequest request = jwt_request(settings, now_s, Random::system());
+      EXPECT_EQ(jwt_assertion(settings, settings.user, now_s, text_of(vector, "jti")), text_of(vector, "assertion"));
+      const HttpRequest request = jwt_request(settings, settings.user, now_s, Random::system());
       EXPECT_EQ(request.url, text_of(vector, "url"));
       EXPECT_EQ(body_of(request), text_of(vector, "body"));
       EXPECT_EQ(request.method, "POST");
@@ -62,7 +62,7 @@ TEST(Grant, EveryJwtHasItsOwnId) {
   std::set<std::string> ids;
   for (int i = 0; i < 50; ++i) {
     const HttpRequest request =
-        jwt_request(jwt_settings(first["settings"], key), 1'767'225'600, Random::system());
+        jwt_request(jwt_settings(first["settings"], key), EndUser(), 1'767'225'600, Random::system());
     const std::string jwt(request.bearer.reveal());
     const size_t from = jwt.find('.') + 1;
     const Json claims = Json::parse(*base64url_decode(jwt.substr(from, jwt.rfind('.') - from)));

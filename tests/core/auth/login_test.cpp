@@ -11,6 +11,8 @@ using namespace coze::core;
 
 namespace {
 
+LoginKey key_of(const GrantSettings &settings) { return LoginKey::of(settings, settings.user); }
+
 GrantSettings pkce_app() {
   GrantSettings settings;
   settings.grant = Grant::pkce;
@@ -24,6 +26,7 @@ Login some_login() {
   login.fields.access = Secret("czu_access");
   login.fields.refresh = Secret("rt_refresh");
   login.fields.expires_at = 1'767'226'500;
+  login.lifetime_s = 900;
   login.boot_id = "boot";
   login.boot_ms = 5;
   login.server_ms = 1'767'225'600'000;
@@ -43,18 +46,19 @@ Status refusal(const LoginKey &key, std::string text, std::string &message) {
 }  // namespace
 
 TEST(Login, IsReadAsItWasWritten) {
-  const LoginKey key = LoginKey::of(pkce_app());
+  const LoginKey key = key_of(pkce_app());
   const Login read = login_from_json(key, login_to_json(key, some_login()).reveal());
   EXPECT_EQ(read.fields.access.reveal(), "czu_access");
   EXPECT_EQ(read.fields.refresh.reveal(), "rt_refresh");
   EXPECT_EQ(read.fields.expires_at, 1'767'226'500);
+  EXPECT_EQ(read.lifetime_s, 900);
   EXPECT_EQ(read.boot_id, "boot");
   EXPECT_EQ(read.boot_ms, 5);
   EXPECT_EQ(read.server_ms, 1'767'225'600'000);
 }
 
 TEST(Login, NeedsNoRefreshTokenAndNoEnd) {
-  const LoginKey key = LoginKey::of(pkce_app());
+  const LoginKey key = key_of(pkce_app());
   Login bare;
   bare.fields.access = Secret("czs_access");
   const Login read = login_from_json(key, login_to_json(key, bare).reveal());
@@ -64,11 +68,11 @@ TEST(Login, NeedsNoRefreshTokenAndNoEnd) {
 }
 
 TEST(Login, EveryPartOfTheKeyMakesAnotherEntry) {
-  std::vector<std::string> ids{LoginKey::of(pkce_app()).id()};
+  std::vector<std::string> ids{key_of(pkce_app()).id()};
   const auto with = [&](auto change) {
     GrantSettings settings = pkce_app();
     change(settings);
-    ids.push_back(LoginKey::of(settings).id());
+    ids.push_back(key_of(settings).id());
   };
   with([](auto &s) { s.api_base = "https://api.coze.com"; });
   with([](auto &s) { s.api_base = "https://api.coze.cn/prefix"; });
@@ -77,11 +81,11 @@ TEST(Login, EveryPartOfTheKeyMakesAnotherEntry) {
   with([](auto &s) { s.workspace_id = "7"; });
   with([](auto &s) { s.account_id = "7"; });
   with([](auto &s) { s.enterprise_id = "7"; });
-  with([](auto &s) { s.session_name = "7"; });
-  with([](auto &s) { s.session_context = R"({"a":7})"; });
+  with([](auto &s) { s.user.session_name = "7"; });
+  with([](auto &s) { s.user.session_context = R"({"a":7})"; });
   with([](auto &s) { s.scope = R"({"a":7})"; });
-  with([](auto &s) { s.login = "7"; });
-  with([](auto &s) { s.login = "7&scope=7"; });
+  with([](auto &s) { s.user.login = "7"; });
+  with([](auto &s) { s.user.login = "7&scope=7"; });
   std::vector<std::string> sorted = ids;
   std::sort(sorted.begin(), sorted.end());
   EXPECT_EQ(std::unique(sorted.begin(), sorted.end()), sorted.end());
@@ -89,15 +93,15 @@ TEST(Login, EveryPartOfTheKeyMakesAnotherEntry) {
 
 TEST(Login, IdIsAFileNameOnEverySystem) {
   GrantSettings settings = pkce_app();
-  settings.login = std::string("../../etc/passwd\\:*?\"<>| 用户") + std::string(500, 'x');
-  const std::string id = LoginKey::of(settings).id();
+  settings.user.login = std::string("../../etc/passwd\\:*?\"<>| 用户") + std::string(500, 'x');
+  const std::string id = key_of(settings).id();
   EXPECT_LE(id.size(), 120u);
   EXPECT_EQ(id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789._-"), std::string::npos) << id;
   EXPECT_EQ(id.rfind("pkce-123.app-coze-", 0), 0u) << id;
 }
 
 TEST(Login, DamageIsNamedAndNothingIsShown) {
-  const LoginKey key = LoginKey::of(pkce_app());
+  const LoginKey key = key_of(pkce_app());
   const std::string good(login_to_json(key, some_login()).reveal());
   std::string message;
   for (size_t cut = 0; cut < good.size(); ++cut) {
@@ -124,7 +128,7 @@ TEST(Login, DamageIsNamedAndNothingIsShown) {
 }
 
 TEST(Login, ANewerFormatIsNotDamage) {
-  const LoginKey key = LoginKey::of(pkce_app());
+  const LoginKey key = key_of(pkce_app());
   std::string message;
   EXPECT_EQ(refusal(key, R"({"format":"coze-login","version":2})", message), Status::io);
   EXPECT_NE(message.find("newer libcoze"), std::string::npos) << message;
