@@ -20,8 +20,8 @@ class PrivateFolder {
   // ~/.local/state/coze. Touches no file. Throws Error(invalid_argument) for "" and for "~/…", which nobody
   // expands here.
   static std::string place(std::optional<std::string_view> named);
-  // Refuses a folder that is a symbolic link, is somebody else's, or may be written by others. One that others
-  // may read is good: no file in it is readable by them.
+  // Refuses a folder that is a symbolic link, is somebody else's, or may be written by others. One that
+  // others may read is good: no file in it is readable by them.
   static std::unique_ptr<PrivateFolder> if_there(const std::string &path);  // nullptr: it is missing
   static std::unique_ptr<PrivateFolder> make(const std::string &path);      // 0700, what leads to it too
 
