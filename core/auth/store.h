@@ -12,7 +12,8 @@ namespace coze::core {
 
 struct Stored {
   std::optional<Login> login;  // nullopt = there is none
-  std::string damage;  // not "": an entry was there, could not be read and was set aside; says why and where
+  // Not "": an entry was there and could not be understood. Says why, and where it was set aside.
+  std::string damage;
 };
 
 // All calls may block for a moment (a disk, a connection), each at most for a few seconds, and never for
@@ -43,8 +44,9 @@ class Store {
   virtual std::string where() const = 0;
 };
 
-// folder nullopt = $XDG_STATE_HOME/coze, else ~/.local/state/coze. Makes it (0700) and checks that it is this
-// user's alone. Throws Error(invalid_argument) or Error(io).
+// folder nullopt = $XDG_STATE_HOME/coze, else ~/.local/state/coze. Makes it (0700) and checks that only this
+// user may write there. A file in it that is not this user's alone is refused, with the command that mends
+// it. Throws Error(invalid_argument) or Error(io).
 std::shared_ptr<Store> make_file_store(std::optional<std::string_view> folder);
 // redis://[user:password@]host[:port][/db], rediss:// for TLS, unix:///path. Connects at the first use.
 std::shared_ptr<Store> make_redis_store(std::string_view url, const Options &options);
