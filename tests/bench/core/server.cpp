@@ -30,6 +30,13 @@ std::string answer() {
          std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
+std::string token() {
+  std::string body =
+      R"({"access_token":"czs_benchmark_0123456789abcdef0123456789abcdef","expires_in":4102444800})";
+  return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " +
+         std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
 std::string stream() {
   std::string event =
       "event:conversation.message.delta\ndata:{\"id\":\"7300000000000000002\",\"conversation_id\":"
@@ -62,7 +69,7 @@ size_t request_size(const std::string &buffer) {
 }
 
 void serve(int fd) {
-  static const std::string json = answer(), events = stream();
+  static const std::string json = answer(), minted = token(), events = stream();
   int on = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   std::string buffer;
@@ -71,9 +78,10 @@ void serve(int fd) {
   while ((got = recv(fd, chunk, sizeof chunk, 0)) > 0) {
     buffer.append(chunk, static_cast<size_t>(got));
     while (size_t size = request_size(buffer)) {
-      bool is_stream = buffer.compare(0, 4, "POST") == 0;
+      const bool is_token = buffer.compare(0, 9, "POST /api") == 0,
+                 is_stream = buffer.compare(0, 4, "POST") == 0;
       buffer.erase(0, size);
-      if (!send_all(fd, is_stream ? events : json)) break;
+      if (!send_all(fd, is_token ? minted : is_stream ? events : json)) break;
     }
   }
   close(fd);

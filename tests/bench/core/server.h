@@ -10,7 +10,8 @@ constexpr int events_per_stream = 20'000;
 
 void start_server();  // forks
 void stop_server();
-// GET /v1/users/me answers a small envelope; POST /v3/chat a stream of events_per_stream deltas of 335 bytes.
+// GET /v1/users/me answers a small envelope; POST /v3/chat a stream of events_per_stream deltas of 335 bytes;
+// POST /api/… a token.
 std::string base_url();
 
 }  // namespace coze::bench
