@@ -10,6 +10,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
 import urllib.request
 
@@ -47,6 +48,13 @@ def control(path, body):
         READY["base_url"] + path, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
     )
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(order, timeout=SECONDS) as answer:
+        return json.load(answer)
+
+
+def stats():
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+        READY["base_url"] + "/_control/stats", timeout=SECONDS
+    ) as answer:
         return json.load(answer)
 
 
@@ -133,6 +141,24 @@ class Examples(unittest.TestCase):
         out, err = program.communicate(timeout=SECONDS)
         self.assertEqual(program.returncode, 1, out + err)
         self.assertIn("login:", err)
+
+    def test_login_once(self):
+        state = tempfile.TemporaryDirectory()
+        self.addCleanup(state.cleanup)
+        first = self.start("login_once", XDG_STATE_HOME=state.name)
+        self.visit(self.address(first))
+        out, err = first.communicate(timeout=SECONDS)
+        self.assertEqual((first.returncode, "Hello, Alex" in out), (0, True), out + err)
+        self.assertEqual(self.run_program("login_once", XDG_STATE_HOME=state.name).stdout, "Hello, Alex\n")
+        control("/_control/clock", {"advance": 901})
+        ten = [self.start("login_once", XDG_STATE_HOME=state.name) for _ in range(10)]
+        for program in ten:
+            self.assertEqual(program.communicate(timeout=SECONDS), ("Hello, Alex\n", ""))
+        self.assertEqual(stats()["by_grant"]["refresh_token"], 1)
+        out = self.run_program("login_once", "logout", XDG_STATE_HOME=state.name).stdout
+        self.assertEqual(out, "Logged out\n")
+        again = self.start("login_once", XDG_STATE_HOME=state.name)
+        self.address(again)  # a person is asked
 
     def test_jwt_oauth(self):
         self.assertIn("Hello, ", self.run_program("jwt_oauth").stdout)
