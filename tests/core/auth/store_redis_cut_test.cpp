@@ -1,6 +1,8 @@
 // The connection to Redis cut at every moment of every command: once, and the store finds out what became of
 // it; twice, and it says that it does not know, while the server holds the old or the new, and one owner.
 #include "auth/store_redis.h"
+#include "auth/store_redis_socket.h"
+#include "base/clock.h"
 #include "core/auth/redis_process.h"
 
 #include <gmock/gmock.h>
@@ -216,17 +218,45 @@ TEST_F(RedisCut, SettingAsideWhatIsDamaged) {
       1);
 }
 
-std::atomic<int> signals_seen{0};
+// Counts SIGPIPE instead of dying of it.
+class PipeSignals {
+ public:
+  PipeSignals() {
+    seen = 0;
+    struct sigaction count {};
+    count.sa_handler = [](int) { ++seen; };
+    sigaction(SIGPIPE, &count, &before_);
+  }
+  ~PipeSignals() { sigaction(SIGPIPE, &before_, nullptr); }
+  static inline std::atomic<int> seen{0};
 
-TEST_F(RedisCut, AWriteIntoABrokenConnectionRaisesNoSignal) {
-  struct sigaction count {
-  }, before{};
-  count.sa_handler = [](int) { ++signals_seen; };
-  sigaction(SIGPIPE, &count, &before);
+ private:
+  struct sigaction before_ {};
+};
+
+TEST_F(RedisCut, AWriteIntoAClosedConnectionRaisesNoSignal) {
+  const PipeSignals signals;
+  const int64_t deadline_ms = Clock::system().boot_ms() + 10'000;
+  RedisSocket socket = RedisSocket::connect(RedisAddress::parse(proxy.url()), deadline_ms);
+  proxy.arm({Direction::to_server, 0, 1});
+  socket.send("x", deadline_ms);
+  while (!socket.has_input()) ASSERT_LT(Clock::system().boot_ms(), deadline_ms);
+  try {
+    socket.send("y", deadline_ms);
+    ADD_FAILURE() << "it was sent";
+  } catch (const RedisLost &lost) {
+    EXPECT_THAT(lost.message, HasSubstr("Broken pipe"));
+  }
+  EXPECT_EQ(proxy.disarm(), 1);
+  EXPECT_EQ(PipeSignals::seen, 0);
+}
+
+TEST_F(RedisCut, InTheMiddleOfALargeCommand) {
+  const PipeSignals signals;
   const EntryPtr entry = store->try_lock(key());
   // More than the buffers of a socket hold, so that the cut comes while it is being sent.
-  proxy.arm({Direction::to_server, 100, 2});
   const Login large = login(std::string(400'000, 'x'));
+  proxy.arm({Direction::to_server, 100, 2});
   try {
     entry->save(large);
     ADD_FAILURE() << "it came through";
@@ -234,8 +264,7 @@ TEST_F(RedisCut, AWriteIntoABrokenConnectionRaisesNoSignal) {
     EXPECT_EQ(error.status, Status::io);
   }
   EXPECT_EQ(proxy.disarm(), 2);
-  sigaction(SIGPIPE, &before, nullptr);
-  EXPECT_EQ(signals_seen, 0);
+  EXPECT_EQ(PipeSignals::seen, 0);
   entry->save(large);
   EXPECT_EQ(stored().size(), 400'000u);
 }
