@@ -90,6 +90,12 @@ struct FreeReply {
   }
 };
 
+// Bytes on their way from the socket to the reader.
+struct Chunk {
+  char bytes[16 * 1024];
+  ~Chunk() { wipe(bytes, sizeof bytes); }
+};
+
 // One reply, fed as it comes.
 class ReplyReader {
  public:
@@ -189,12 +195,8 @@ class RedisConnection {
     good_ = false;  // until the whole of the reply is here
     ReplyReader reader(address_, limits_.reply_bytes);
     send(WireCommand(words).bytes(), deadline_ms);
-    char chunk[16 * 1024];
-    for (bool complete = false; !complete;) {
-      const size_t size = receive(chunk, sizeof chunk, deadline_ms);
-      complete = reader.feed({chunk, size});
-      wipe(chunk, size);
-    }
+    Chunk chunk;
+    while (!reader.feed({chunk.bytes, receive(chunk.bytes, sizeof chunk.bytes, deadline_ms)})) continue;
     good_ = !reader.has_more();
     used_at_ms_ = now_ms();
     return reader.take();
@@ -281,7 +283,7 @@ void RedisServer::give_back(std::unique_ptr<RedisConnection> connection) {
   for (auto &slot : idle_) {
     RedisConnection *empty = nullptr;
     if (slot.compare_exchange_strong(empty, connection.get())) {
-      connection.release();
+      static_cast<void>(connection.release());
       return;
     }
   }
