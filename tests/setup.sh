@@ -62,5 +62,5 @@ build() {
   fi
 }
 
-library_packages="build-essential cmake ninja-build pkg-config libcurl4-openssl-dev libssl-dev libsimdjson-dev"
+library_packages="build-essential cmake ninja-build pkg-config libcurl4-openssl-dev libssl-dev libsimdjson-dev libhiredis-dev"
 python_packages="python3 python3-venv"

@@ -48,7 +48,10 @@ class Store {
 // user may write there. A file in it that is not this user's alone is refused, with the command that mends
 // it. Throws Error(invalid_argument) or Error(io).
 std::shared_ptr<Store> make_file_store(std::optional<std::string_view> folder);
-// redis://[user:password@]host[:port][/db], rediss:// for TLS, unix:///path. Connects at the first use.
+// redis://[[user]:password@]host[:port][/db][?prefix=coze:], rediss:// for TLS, unix:///path[?db=0]. Connects
+// at the first use. The lock is a lease of twice option token_timeout_ms and 15 s more, which prepare() and
+// save() renew: a dead owner's lock ends by itself. How durable a save is, is the server's setting. Throws
+// Error(invalid_argument), or Error(io) in a library that was built without hiredis.
 std::shared_ptr<Store> make_redis_store(std::string_view url, const Options &options);
 // The Secret Service (libsecret). Throws Error(io) when the library or the service is not there.
 std::shared_ptr<Store> make_keyring_store(const Options &options);
