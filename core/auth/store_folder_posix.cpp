@@ -66,6 +66,12 @@ std::string default_place() {
 
 /* --- the folder --- */
 
+void sync_folder(int fd, const std::string &path) {
+  if (again([&] { return fsync(fd); }) == 0) return;
+  if (errno == EINVAL || errno == EOPNOTSUPP) return;  // a file system that writes names through at once
+  fail("write the folder " + shown(path) + " to the disk", errno);
+}
+
 void make_folder(const std::string &path) {
   int made = mkdir(path.c_str(), 0700);
   const size_t slash = path.rfind('/');
@@ -79,9 +85,9 @@ void make_folder(const std::string &path) {
   const bool restricted = lstat(path.c_str(), &info) == 0 && (info.st_mode & 0700) != 0700;  // by the umask
   if (restricted && fchmodat(AT_FDCWD, path.c_str(), 0700, AT_SYMLINK_NOFOLLOW) != 0)
     fail("set the mode of " + shown(path), errno);
-  // Durable as well as can be: what is above it need not be readable.
-  if (const auto parent = open_in(AT_FDCWD, path.substr(0, slash) + "/", O_RDONLY | O_DIRECTORY))
-    again([&] { return fsync(parent->get()); });
+  // What is above it need not be readable.
+  const std::string parent = path.substr(0, slash) + "/";
+  if (const auto fd = open_in(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY)) sync_folder(fd->get(), parent);
 }
 
 [[noreturn]] void refuse_folder(const std::string &path, const std::string &fault) {
@@ -230,11 +236,7 @@ bool PrivateFolder::remove(const std::string &name) const {
   return false;
 }
 
-void PrivateFolder::sync() const {
-  if (again([&] { return fsync(fd()); }) == 0) return;
-  if (errno == EINVAL || errno == EOPNOTSUPP) return;  // a file system that writes names through at once
-  fail("write the folder " + shown(path_) + " to the disk", errno);
-}
+void PrivateFolder::sync() const { sync_folder(fd(), path_); }
 
 void PrivateFolder::sweep(const std::string &prefix) const {
   const int copy = again([&] { return openat(fd(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
