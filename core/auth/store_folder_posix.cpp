@@ -268,8 +268,8 @@ Draft::Draft(const PrivateFolder &folder, const std::string &prefix)
 }
 
 Draft::~Draft() {
-  // A child's copy is without a descriptor, and the file is its parent's.
-  if (!name_.empty() && fd_->get() >= 0) unlinkat(folder_.fd(), name_.c_str(), 0);
+  // In a child the folder has no descriptor any more: the file is its parent's.
+  if (!name_.empty()) unlinkat(folder_.fd(), name_.c_str(), 0);
 }
 
 namespace {

@@ -405,6 +405,14 @@ void give_to_nobody(const fs::path &path) {
   ASSERT_EQ(lchown(path.c_str(), 65534, 65534), 0);
 }
 
+TEST_F(StoreFile, FolderOfAnotherUserIsRefused) {
+  fs::create_directory(folder_);
+  give_to_nobody(folder_);
+  const fs::path others = geteuid() == 0 ? folder_ : "/";  // root's
+  EXPECT_EQ(refusal([&] { make_file_store(others.string()); }, message_), Status::io);
+  EXPECT_THAT(message_, HasSubstr("belongs to another user"));
+}
+
 TEST_F(StoreFile, FolderThatCannotBeWrittenIsReadAllTheSame) {
   locked()->save(login(1));
   for (const fs::path &path : {folder_, file(), file(".lock")}) give_to_nobody(path);

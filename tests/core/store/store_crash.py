@@ -166,13 +166,21 @@ def unnoticed(bench):
 
 
 def refused(bench):
-    """(injection, words): folders and files of another user, and file systems without locks."""
+    """(injection, words): folders and files of another user, file systems without locks, a lock that is lost late."""
     for step in ("load", "refresh", "logout"):
-        for call, number in calls_in(bench, step, "1"):
-            if call == "geteuid":
-                yield Injection(step, "1", ["1"], call, "retval=4242", f"{number}+"), "another user (uid "
+        checks = [number for call, number in calls_in(bench, step, "1") if call == "geteuid"]
+        for number in checks:
+            words = "another user (uid "
+            if number == checks[0]:
+                words = "logins cannot be kept in"
+            elif number == checks[-1]:
+                words = ".json is a file of another user"
+            yield Injection(step, "1", ["1"], "geteuid", "retval=4242", f"{number}+"), words
     for fault in ("ENOLCK", "EOPNOTSUPP", "ENOSYS"):
         yield Injection("refresh", "1", ["1"], "flock", f"error={fault}", 1), "a disk of this machine"
+    calls = calls_in(bench, "refresh", "1")
+    call, number = calls[[call for call, number in calls].index("renameat") - 1]
+    yield Injection("refresh", "1", ["1"], call, "error=ENOENT", number), "STATE: the lock of a login was lost"
 
 
 def succeed(bench, injection):
