@@ -24,14 +24,8 @@ constexpr char draft_end[] = ".new";
 /* --- where --- */
 
 std::string without_end_slashes(std::string path) {
-  for (;;) {
-    if (path.size() > 1 && path.back() == '/')
-      path.pop_back();
-    else if (path.size() > 2 && path.compare(path.size() - 2, 2, "/.") == 0)
-      path.pop_back();
-    else
-      return path;
-  }
+  while (path.size() > 1 && (path.ends_with('/') || path.ends_with("/."))) path.pop_back();
+  return path;
 }
 
 // "" unless the variable holds an absolute path; another is ignored, as the XDG base directory specification
@@ -150,10 +144,6 @@ void check_private(const struct stat &info, const std::string &path) {
   }
 }
 
-bool ends_with(std::string_view text, std::string_view end) {
-  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
-}
-
 }  // namespace
 
 std::string PrivateFolder::place(std::optional<std::string_view> named) {
@@ -162,7 +152,7 @@ std::string PrivateFolder::place(std::optional<std::string_view> named) {
   if (path.empty() || path.find('\0') != std::string::npos)
     throw Error(Status::invalid_argument,
                 "the folder of a file store is \"\"; name one, or pass none for the default");
-  if (path == "~" || path.compare(0, 2, "~/") == 0) {
+  if (path == "~" || path.starts_with("~/")) {
     throw Error(
         Status::invalid_argument,
         "the folder " + shown(path) + " begins with ~, which only a shell expands: give the whole path");
@@ -247,8 +237,7 @@ void PrivateFolder::sweep(const std::string &prefix) const {
   }
   while (const dirent *entry = readdir(list)) {
     const std::string_view name = entry->d_name;
-    if (name.substr(0, prefix.size()) == prefix && ends_with(name, draft_end))
-      unlinkat(fd(), entry->d_name, 0);
+    if (name.starts_with(prefix) && name.ends_with(draft_end)) unlinkat(fd(), entry->d_name, 0);
   }
   closedir(list);
 }
