@@ -29,10 +29,10 @@ class Store {
     // Makes sure that save() will find room. Called before a refresh token that is good for one request is
     // spent.
     virtual void prepare() = 0;
-    // All or nothing, and durable when it returns. Throws Error(state) when the lock was lost meanwhile: then
-    // nothing was written, and what another holder wrote stands.
+    // All or nothing, and durable when it returns. Throws Error(state) when the lock was lost meanwhile, as
+    // prepare() and erase() do: then nothing was written, and what another holder wrote stands.
     virtual void save(const Login &login) = 0;
-    virtual void erase() = 0;  // nothing to erase is fine
+    virtual void erase() = 0;  // nothing to erase is fine; what was set aside as damaged goes too
   };
 
   virtual ~Store() = default;

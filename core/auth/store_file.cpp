@@ -41,8 +41,8 @@ class FileEntry : public Store::Entry {
   }
 
   void prepare() override {
-    if (draft_) return;
     lock_->require();
+    if (draft_) return;
     folder().check_replaceable(file_of(key_));
     folder().sweep(file_of(key_) + ".");
     auto draft = std::make_unique<Draft>(folder(), file_of(key_) + ".");

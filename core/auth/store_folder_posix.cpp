@@ -24,14 +24,8 @@ constexpr char draft_end[] = ".new";
 /* --- where --- */
 
 std::string without_end_slashes(std::string path) {
-  for (;;) {
-    if (path.size() > 1 && path.back() == '/')
-      path.pop_back();
-    else if (path.size() > 2 && path.compare(path.size() - 2, 2, "/.") == 0)
-      path.pop_back();
-    else
-      return path;
-  }
+  while (path.size() > 1 && (path.ends_with('/') || path.ends_with("/."))) path.pop_back();
+  return path;
 }
 
 // "" unless the variable holds an absolute path; another is ignored, as the XDG base directory specification
@@ -66,6 +60,12 @@ std::string default_place() {
 
 /* --- the folder --- */
 
+void sync_folder(int fd, const std::string &path) {
+  if (again([&] { return fsync(fd); }) == 0) return;
+  if (errno == EINVAL || errno == EOPNOTSUPP) return;  // a file system that writes names through at once
+  fail("write the folder " + shown(path) + " to the disk", errno);
+}
+
 void make_folder(const std::string &path) {
   int made = mkdir(path.c_str(), 0700);
   const size_t slash = path.rfind('/');
@@ -79,9 +79,9 @@ void make_folder(const std::string &path) {
   const bool restricted = lstat(path.c_str(), &info) == 0 && (info.st_mode & 0700) != 0700;  // by the umask
   if (restricted && fchmodat(AT_FDCWD, path.c_str(), 0700, AT_SYMLINK_NOFOLLOW) != 0)
     fail("set the mode of " + shown(path), errno);
-  // Durable as well as can be: what is above it need not be readable.
-  if (const auto parent = open_in(AT_FDCWD, path.substr(0, slash) + "/", O_RDONLY | O_DIRECTORY))
-    again([&] { return fsync(parent->get()); });
+  // What is above it need not be readable.
+  const std::string parent = path.substr(0, slash) + "/";
+  if (const auto fd = open_in(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY)) sync_folder(fd->get(), parent);
 }
 
 [[noreturn]] void refuse_folder(const std::string &path, const std::string &fault) {
@@ -144,10 +144,6 @@ void check_private(const struct stat &info, const std::string &path) {
   }
 }
 
-bool ends_with(std::string_view text, std::string_view end) {
-  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
-}
-
 }  // namespace
 
 std::string PrivateFolder::place(std::optional<std::string_view> named) {
@@ -156,7 +152,7 @@ std::string PrivateFolder::place(std::optional<std::string_view> named) {
   if (path.empty() || path.find('\0') != std::string::npos)
     throw Error(Status::invalid_argument,
                 "the folder of a file store is \"\"; name one, or pass none for the default");
-  if (path == "~" || path.compare(0, 2, "~/") == 0) {
+  if (path == "~" || path.starts_with("~/")) {
     throw Error(
         Status::invalid_argument,
         "the folder " + shown(path) + " begins with ~, which only a shell expands: give the whole path");
@@ -230,11 +226,7 @@ bool PrivateFolder::remove(const std::string &name) const {
   return false;
 }
 
-void PrivateFolder::sync() const {
-  if (again([&] { return fsync(fd()); }) == 0) return;
-  if (errno == EINVAL || errno == EOPNOTSUPP) return;  // a file system that writes names through at once
-  fail("write the folder " + shown(path_) + " to the disk", errno);
-}
+void PrivateFolder::sync() const { sync_folder(fd(), path_); }
 
 void PrivateFolder::sweep(const std::string &prefix) const {
   const int copy = again([&] { return openat(fd(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
@@ -245,8 +237,7 @@ void PrivateFolder::sweep(const std::string &prefix) const {
   }
   while (const dirent *entry = readdir(list)) {
     const std::string_view name = entry->d_name;
-    if (name.substr(0, prefix.size()) == prefix && ends_with(name, draft_end))
-      unlinkat(fd(), entry->d_name, 0);
+    if (name.starts_with(prefix) && name.ends_with(draft_end)) unlinkat(fd(), entry->d_name, 0);
   }
   closedir(list);
 }
@@ -266,8 +257,8 @@ Draft::Draft(const PrivateFolder &folder, const std::string &prefix)
 }
 
 Draft::~Draft() {
-  // A child's copy is without a descriptor, and the file is its parent's.
-  if (!name_.empty() && fd_->get() >= 0) unlinkat(folder_.fd(), name_.c_str(), 0);
+  // In a child the folder has no descriptor any more: the file is its parent's.
+  if (!name_.empty()) unlinkat(folder_.fd(), name_.c_str(), 0);
 }
 
 namespace {

@@ -86,8 +86,10 @@ std::unique_ptr<StoreLock> StoreLock::try_take(const std::string &path, const st
 
 void StoreLock::require() const {
   if (holds()) return;
-  throw Error(Status::state, "the lock of a login was lost, since " + shown(folder().path()) +
-                                 " or a lock file in it was removed meanwhile; nothing was changed");
+  throw Error(
+      Status::state,
+      "the lock of a login was lost, since " + shown(folder().path()) +
+          " or a lock file in it was removed, or this process is a child of its holder; nothing was changed");
 }
 
 }  // namespace coze::core
