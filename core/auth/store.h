@@ -26,9 +26,9 @@ class Store {
    public:
     virtual ~Entry() = default;
     virtual Stored load() = 0;
-    // Makes sure that save() will find room. Called before a refresh token that is good for one request is
-    // spent.
-    virtual void prepare() = 0;
+    // Makes sure that save() will find room, and that the lock lasts that long. Called before a refresh token
+    // that is good for one request is spent.
+    virtual void prepare(int64_t for_ms) = 0;
     // All or nothing, and durable when it returns. Throws Error(state) when the lock was lost meanwhile, as
     // prepare() and erase() do: then nothing was written, and what another holder wrote stands.
     virtual void save(const Login &login) = 0;
@@ -49,8 +49,8 @@ class Store {
 // it. Throws Error(invalid_argument) or Error(io).
 std::shared_ptr<Store> make_file_store(std::optional<std::string_view> folder);
 // redis://[[user]:password@]host[:port][/db][?prefix=coze:], rediss:// for TLS, unix:///path[?db=0]. Connects
-// at the first use. The lock is a lease of twice option token_timeout_ms and 15 s more, which prepare() and
-// save() renew: a dead owner's lock ends by itself. How durable a save is, is the server's setting. Throws
+// at the first use. The lock is a lease of 20 s, renewed by save() and made longer by prepare(): a dead
+// owner's lock ends by itself. How durable a save is, is the server's setting. Throws
 // Error(invalid_argument), or Error(io) in a library that was built without hiredis.
 std::shared_ptr<Store> make_redis_store(std::string_view url, const Options &options);
 // The Secret Service (libsecret). Throws Error(io) when the library or the service is not there.

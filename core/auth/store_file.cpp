@@ -40,7 +40,7 @@ class FileEntry : public Store::Entry {
     }
   }
 
-  void prepare() override {
+  void prepare(int64_t) override {
     lock_->require();
     if (draft_) return;
     folder().check_replaceable(file_of(key_));
@@ -51,7 +51,7 @@ class FileEntry : public Store::Entry {
   }
 
   void save(const Login &login) override {
-    prepare();
+    prepare(0);
     const auto draft = std::move(draft_);  // used once: after a failure nothing is known about it
     draft->write(login_to_json(key_, login).reveal());
     lock_->require();

@@ -72,8 +72,8 @@ class Place {
   }
 
   // Whether the owner's lock stood, or was to be had.
-  bool run(const char *script, std::string_view owner, std::string_view text = "") const {
-    const std::string lease_ms = std::to_string(server_->limits().lease_ms);
+  bool run(const char *script, std::string_view owner, int64_t for_ms = 0, std::string_view text = "") const {
+    const std::string lease_ms = std::to_string(server_->limits().lease_ms + for_ms);
     const RedisReply done = call({"EVAL", script, "2", lock_, login_, owner, lease_ms, text});
     return done.kind == RedisReply::Kind::number && done.number == 1;
   }
@@ -126,18 +126,18 @@ class RedisEntry final : public Store::Entry {
     check_process();
     return place_.load();
   }
-  void prepare() override { change(prepare_script, "nothing was sent"); }
+  void prepare(int64_t for_ms) override { change(prepare_script, "nothing was sent", for_ms); }
   void save(const Login &login) override {
     const Secret text = login_to_json(place_.key(), login);
     place_.check_size(text.size());
-    change(save_script, "nothing was written", text.reveal());
+    change(save_script, "nothing was written", 0, text.reveal());
   }
   void erase() override { change(erase_script, "nothing was erased"); }
 
  private:
-  void change(const char *script, const char *what_then, std::string_view text = "") {
+  void change(const char *script, const char *what_then, int64_t for_ms = 0, std::string_view text = "") {
     check_process();
-    if (place_.run(script, owner_, text)) return;
+    if (place_.run(script, owner_, for_ms, text)) return;
     throw Error(Status::state, std::string("The lock was lost, ") + what_then + ": " + place_.lock_name() +
                                    " ran out or was deleted. Read the entry again");
   }
@@ -170,13 +170,6 @@ class RedisStore final : public Store {
   const std::shared_ptr<RedisServer> server_;
 };
 
-// A lock lasts as long as what it is taken for: the token request, and that once more when its answer is
-// lost, and around both the calls to this store.
-int64_t lease_for(const Options &options) {
-  constexpr int64_t calls_ms = 15'000;
-  return 2 * options.number(Option::token_timeout_ms) + calls_ms;
-}
-
 }  // namespace
 
 std::shared_ptr<Store> make_redis_store(std::string_view url, const Options &options,
@@ -192,9 +185,7 @@ std::shared_ptr<Store> make_redis_store(std::string_view url, const Options &opt
 }
 
 std::shared_ptr<Store> make_redis_store(std::string_view url, const Options &options) {
-  RedisLimits limits;
-  limits.lease_ms = lease_for(options);
-  return make_redis_store(url, options, limits);
+  return make_redis_store(url, options, RedisLimits());
 }
 
 }  // namespace coze::core

@@ -24,7 +24,7 @@ struct RedisLimits {
   // A connection that was idle for longer may have been forgotten by what stands between; then nobody
   // answers.
   int64_t idle_ms = 30'000;
-  int64_t lease_ms = 75'000;
+  int64_t lease_ms = 20'000;  // around what prepare() was told: a few calls to the store
   size_t reply_bytes = 1 << 20;
 };
 

@@ -126,7 +126,7 @@ void TokenSource::enter(const FlightRef &flight, std::unique_ptr<Store::Entry> e
     return conclude(flight, std::move(*result));
   }
   // Before the refresh token is spent: its successor must find room.
-  entry->prepare();
+  entry->prepare(2 * app_->settings.token_timeout_ms);
   flight->entry = std::move(entry);
   send(flight);
 }

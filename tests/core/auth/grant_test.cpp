@@ -46,7 +46,8 @@ TEST(GrantVectors, Jwt) {
       SCOPED_TRACE(text_of(vector, "name"));
       const GrantSettings settings = jwt_settings(vector["settings"], key);
       const int64_t now_s = int_of(vector, "now_s");
-      EXPECT_EQ(jwt_assertion(settings, settings.user, now_s, text_of(vector, "jti")), text_of(vector, "assertion"));
+      EXPECT_EQ(jwt_assertion(settings, settings.user, now_s, text_of(vector, "jti")),
+                text_of(vector, "assertion"));
       const HttpRequest request = jwt_request(settings, settings.user, now_s, Random::system());
       EXPECT_EQ(request.url, text_of(vector, "url"));
       EXPECT_EQ(body_of(request), text_of(vector, "body"));

@@ -76,7 +76,7 @@ class MemoryStore final : public Store, public std::enable_shared_from_this<Memo
       store->locked_.erase(key.id());
     }
     Stored load() override { return store->load(key); }
-    void prepare() override {
+    void prepare(int64_t) override {
       std::lock_guard lock(store->mutex_);
       strike(store->fail_prepare);
     }

@@ -143,8 +143,8 @@ TEST_F(StoreFile, KeepsALoginUntilItIsErased) {
   EXPECT_EQ(number_of(locked()->load()), 1);
   const auto entry = locked();
   entry->save(login(2));
-  entry->prepare();
-  entry->prepare();
+  entry->prepare(60'000);
+  entry->prepare(60'000);
   entry->save(login(3));
   EXPECT_EQ(number_of(store()->load(key())), 3);
   entry->erase();
@@ -171,7 +171,7 @@ TEST_F(StoreFile, KeepsALoginThatIsLongerThanWhatWasReserved) {
 
 TEST_F(StoreFile, PreparesRoomAndGivesItBack) {
   auto entry = locked();
-  entry->prepare();
+  entry->prepare(60'000);
   ASSERT_EQ(names().size(), 2u);
   const fs::path draft = folder_ / names()[0];
   EXPECT_GE(fs::file_size(draft), 65'536u);
@@ -339,7 +339,7 @@ TEST_F(StoreFile, WhatIsNoFileOfItsOwnIsRefusedAndLeftAlone) {
     make(file());
     const auto entry = store->try_lock(key());
     const std::function<void()> calls[] = {[&] { store->load(key()); }, [&] { entry->load(); },
-                                           [&] { entry->prepare(); }, [&] { entry->save(login(1)); },
+                                           [&] { entry->prepare(60'000); }, [&] { entry->save(login(1)); },
                                            [&] { entry->erase(); }};
     const auto before = fs::symlink_status(file()).type();
     for (const auto &call : calls) {
@@ -420,7 +420,7 @@ TEST_F(StoreFile, FolderThatCannotBeWrittenIsReadAllTheSame) {
   as_nobody(folder_, [&] {
     EXPECT_EQ(number_of(store()->load(key())), 1);
     const auto entry = locked();
-    EXPECT_EQ(refusal([&] { entry->prepare(); }, message_), Status::io);
+    EXPECT_EQ(refusal([&] { entry->prepare(60'000); }, message_), Status::io);
     EXPECT_THAT(message_, HasSubstr("chmod 700"));
     EXPECT_EQ(refusal([&] { entry->save(login(2)); }, message_), Status::io);
     EXPECT_EQ(refusal([&] { entry->erase(); }, message_), Status::io);
@@ -540,7 +540,7 @@ TEST_F(StoreFile, LostLockWritesNothing) {
   for (const auto &lose : losses) {
     for (const bool prepared : {false, true}) {
       const auto loser = locked();
-      if (prepared) loser->prepare();
+      if (prepared) loser->prepare(60'000);
       lose();
       locked()->save(login(2));
       EXPECT_EQ(refusal([&] { loser->save(login(1)); }, message_), Status::state);
@@ -597,7 +597,7 @@ TEST_F(StoreFile, LockEndsWithItsProcessAlsoWhenAChildLivesOn) {
   ASSERT_EQ(pipe(end), 0);
   const pid_t holder = start_child([&] {
     const auto entry = locked();
-    entry->prepare();
+    entry->prepare(60'000);
     start_child([&] {
       close(end[1]);
       const pid_t self = getpid();
@@ -619,7 +619,7 @@ TEST_F(StoreFile, LockEndsWithItsProcessAlsoWhenAChildLivesOn) {
 
 TEST_F(StoreFile, ChildThatFreesItsCopyLeavesTheParentsLockAndDraft) {
   auto entry = locked();
-  entry->prepare();
+  entry->prepare(60'000);
   const auto before = names();
   EXPECT_EQ(end_of(start_child([&] {
               EXPECT_EQ(refusal([&] { entry->save(login(1)); }, message_), Status::state);
@@ -651,7 +651,7 @@ TEST_F(StoreFile, NoChangeOfManyProcessesAndThreadsIsLost) {
     for (int i = 0; i < changes; ++i) {
       const auto entry = wait_for(*store);
       const int64_t number = number_of(entry->load());
-      entry->prepare();
+      entry->prepare(60'000);
       entry->save(login(number + 1));
     }
   };

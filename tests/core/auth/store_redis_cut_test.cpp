@@ -151,7 +151,7 @@ class RedisCutUnderLock : public RedisCut {
           entry = store->try_lock(key());
           ASSERT_NE(entry, nullptr);
           entry->save(login("czu_old"));
-          redis.ask({"PEXPIRE", lock_key, "20000"});
+          redis.ask({"PEXPIRE", lock_key, "10000"});
         },
         action, check);
   }
@@ -159,10 +159,10 @@ class RedisCutUnderLock : public RedisCut {
 };
 
 TEST_F(RedisCutUnderLock, Preparing) {
-  cut_everywhere_locked([&] { entry->prepare(); },
+  cut_everywhere_locked([&] { entry->prepare(60'000); },
                         [&](const Cutting &cutting) {
                           EXPECT_EQ(cutting.threw, cutting.twice);
-                          EXPECT_EQ(lease_ms() > 20'000, cutting.carried_out);
+                          EXPECT_EQ(lease_ms() > 10'000, cutting.carried_out);
                           EXPECT_EQ(other->try_lock(key()), nullptr);
                           EXPECT_EQ(stored(), "czu_old");
                         });
@@ -173,7 +173,7 @@ TEST_F(RedisCutUnderLock, Saving) {
                         [&](const Cutting &cutting) {
                           EXPECT_EQ(cutting.threw, cutting.twice);
                           EXPECT_EQ(stored(), cutting.carried_out ? "czu_new" : "czu_old");
-                          EXPECT_EQ(lease_ms() > 20'000, cutting.carried_out);
+                          EXPECT_EQ(lease_ms() > 10'000, cutting.carried_out);
                           EXPECT_EQ(other->try_lock(key()), nullptr);
                           // Whatever it was, saving once more makes it good.
                           entry->save(login("czu_new"));
@@ -196,7 +196,7 @@ TEST_F(RedisCutUnderLock, LettingGo) {
                           EXPECT_FALSE(cutting.threw);
                           EXPECT_EQ(locked(), !cutting.carried_out);
                           EXPECT_EQ(stored(), "czu_old");
-                          EXPECT_LE(lease_ms(), 20'000);
+                          EXPECT_LE(lease_ms(), 10'000);
                         });
 }
 

@@ -83,7 +83,7 @@ TEST_F(RedisStoreTest, KeepsALoginUntilItIsErased) {
   ASSERT_NE(entry, nullptr);
   entry->erase();
   EXPECT_EQ(access_of(entry->load()), "none");
-  entry->prepare();
+  entry->prepare(60'000);
   entry->save(login("czu_1"));
   EXPECT_EQ(access_of(entry->load()), "czu_1");
   const Stored found = other->load(key());
@@ -146,7 +146,7 @@ TEST_F(RedisStoreTest, AForeignTypeIsNamedAndStays) {
   const EntryPtr entry = store->try_lock(key());
   redis.ask({"RPUSH", entry_key, "x"});
   for (const std::function<void()> &action : std::vector<std::function<void()>>{
-           [&] { store->load(key()); }, [&] { entry->load(); }, [&] { entry->prepare(); },
+           [&] { store->load(key()); }, [&] { entry->load(); }, [&] { entry->prepare(60'000); },
            [&] { entry->save(login("czu_1")); }, [&] { entry->erase(); }}) {
     const Failure failure = failure_of(action);
     EXPECT_EQ(failure.status, Status::io);
@@ -187,22 +187,17 @@ TEST_F(RedisStoreTest, AnEntryOutlivesItsStore) {
   EXPECT_NE(store->try_lock(key()), nullptr);
 }
 
-TEST_F(RedisStoreTest, TheLeaseOutlivesTwoTokenRequests) {
+TEST_F(RedisStoreTest, TheLeaseOutlivesWhatItIsPreparedFor) {
   EntryPtr entry = store->try_lock(key());
   const auto lease_ms = [&] { return redis.number({"PTTL", lock_key}); };
-  EXPECT_GT(lease_ms(), 65'000);
-  EXPECT_LE(lease_ms(), 75'000);
-  for (const std::function<void()> &renews :
-       std::vector<std::function<void()>>{[&] { entry->prepare(); }, [&] { entry->save(login("czu_1")); }}) {
-    redis.ask({"PEXPIRE", lock_key, "20000"});
-    renews();
-    EXPECT_GT(lease_ms(), 65'000);
-  }
-  entry = nullptr;
-  Options patient;
-  patient.set(static_cast<int32_t>(Option::token_timeout_ms), 120'000);
-  entry = make_redis_store(redis.url(), patient)->try_lock(key());
-  EXPECT_GT(lease_ms(), 240'000);
+  EXPECT_GT(lease_ms(), 15'000);
+  EXPECT_LE(lease_ms(), 20'000);
+  entry->prepare(240'000);
+  EXPECT_GT(lease_ms(), 250'000);
+  EXPECT_LE(lease_ms(), 260'000);
+  redis.ask({"PEXPIRE", lock_key, "5000"});
+  entry->save(login("czu_1"));
+  EXPECT_GT(lease_ms(), 15'000);
 }
 
 TEST_F(RedisStoreTest, ALateOwnersWriteIsRefused) {
@@ -210,8 +205,9 @@ TEST_F(RedisStoreTest, ALateOwnersWriteIsRefused) {
   late->save(login("czu_old"));
   redis.ask({"DEL", lock_key});
   const auto all_refused = [&] {
-    for (const std::function<void()> &write : std::vector<std::function<void()>>{
-             [&] { late->save(login("czu_late")); }, [&] { late->prepare(); }, [&] { late->erase(); }}) {
+    for (const std::function<void()> &write :
+         std::vector<std::function<void()>>{[&] { late->save(login("czu_late")); },
+                                            [&] { late->prepare(60'000); }, [&] { late->erase(); }}) {
       const Failure failure = failure_of(write);
       EXPECT_EQ(failure.status, Status::state);
       EXPECT_THAT(failure.message, HasSubstr("lock was lost"));
@@ -357,7 +353,7 @@ TEST_F(RedisStoreTest, EveryAllocationMayFail) {
     allocations_left = failures;
     try {
       const EntryPtr entry = by_address->try_lock(key());
-      entry->prepare();
+      entry->prepare(60'000);
       entry->save(what);
       entry->load();
     } catch (const std::bad_alloc &) {  // to the caller: fine
@@ -380,7 +376,7 @@ TEST(RedisStoreLogin, PasswordsAndUsers) {
   const auto fleet = make_redis_store(redis.url("/1", "fleet:h%25rz@"), Options());
   EntryPtr entry = fleet->try_lock(key());
   ASSERT_NE(entry, nullptr);
-  entry->prepare();
+  entry->prepare(60'000);
   entry->save(login("czu_1"));
   EXPECT_EQ(access_of(entry->load()), "czu_1");
   entry->erase();
@@ -531,21 +527,21 @@ TEST_F(RedisStoreTest, AFullServerIsNoticedBeforeATokenIsSpent) {
   entry->save(login("czu_old"));
   redis.ask({"CONFIG", "SET", "maxmemory", "1"});
   for (const std::function<void()> &action : std::vector<std::function<void()>>{
-           [&] { entry->prepare(); }, [&] { entry->save(login("czu_new")); }}) {
+           [&] { entry->prepare(60'000); }, [&] { entry->save(login("czu_new")); }}) {
     const Failure failure = failure_of(action);
     EXPECT_EQ(failure.status, Status::io);
     EXPECT_THAT(failure.message, HasSubstr("raise its maxmemory"));
   }
   EXPECT_EQ(access_of(store->load(key())), "czu_old");
   redis.ask({"CONFIG", "SET", "maxmemory", "0"});
-  entry->prepare();
+  entry->prepare(60'000);
 }
 
 TEST_F(RedisStoreTest, AReplicaIsNoticedBeforeATokenIsSpent) {
   EntryPtr entry = store->try_lock(key());
   entry->save(login("czu_old"));
   redis.ask({"REPLICAOF", "127.0.0.1", std::to_string(closed_port())});
-  const Failure failure = failure_of([&] { entry->prepare(); });
+  const Failure failure = failure_of([&] { entry->prepare(60'000); });
   EXPECT_EQ(failure.status, Status::io);
   EXPECT_THAT(failure.message, HasSubstr("address of the primary"));
   EXPECT_EQ(access_of(store->load(key())), "czu_old");

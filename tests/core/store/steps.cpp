@@ -56,7 +56,7 @@ void save(const char *folder, int number) {
   const auto store = make_file_store(folder);
   const auto entry = locked(*store);
   entry->load();
-  entry->prepare();
+  entry->prepare(60'000);
   entry->save(login(number));
 }
 
