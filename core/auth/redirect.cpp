@@ -46,6 +46,8 @@ Redirect read_redirect(std::string_view redirect) {
   Redirect result;
   bool code = false, error = false, description = false, iss = false;
   for (auto &[name, value] : *pairs) {
+    if (name == "response_type")
+      refuse("is the address for the person to open, not the one the browser came back to");
     if (name == "code") take(result.code, code, value, "has two codes");
     if (name == "state") take(result.state, result.has_state, value, "has two states");
     if (name == "error") take(result.error, error, value, "has two errors");
