@@ -1,11 +1,14 @@
 // Credentials and tokens.
+#include "auth/config.h"
 #include "handles.h"
+
+#include <cstdlib>
 
 using namespace coze::core;
 
 namespace {
 
-// `make` gets the engine and the options that hold for the new credential.
+// `make` gets the engine and the options that hold for the new credential, to which it may add.
 template <class Make>
 coze_auth *make_auth(coze_client *client, const coze_options *options, Make make) {
   return guard([&] {
@@ -16,6 +19,9 @@ coze_auth *make_auth(coze_client *client, const coze_options *options, Make make
     return new coze_auth{shared, std::move(credential), std::move(settings)};
   });
 }
+
+// No login outlives its credential, so there is none to be found.
+bool is_logged_in(const LoginKey &) { return false; }
 
 }  // namespace
 
@@ -50,6 +56,29 @@ coze_auth *coze_auth_new_jwt(coze_client *client, const char *client_id, const c
   return make_auth(client, options, [&](const auto &engine, const Options &settings) {
     return make_jwt_credential(engine, settings, text(client_id, "client_id"), text(key_id, "key_id"),
                                text(private_key_pem, "private_key_pem"));
+  });
+}
+
+coze_auth *coze_auth_new_workload(coze_client *client, const coze_options *options) {
+  return make_auth(client, options, [&](const auto &engine, Options &settings) {
+    settings = with_workload_identity(std::getenv, settings);
+    return make_workload_credential(engine, settings);
+  });
+}
+
+coze_auth *coze_auth_new_from_config(coze_client *client, const char *path, const coze_options *options) {
+  return make_auth(client, options, [&](const auto &engine, Options &settings) {
+    Configuration found = read_config_file(text(path, "path"), settings, engine->log());
+    settings = found.options;
+    return make_credential(engine, found, is_logged_in);
+  });
+}
+
+coze_auth *coze_auth_new_from_env(coze_client *client, const coze_options *options) {
+  return make_auth(client, options, [&](const auto &engine, Options &settings) {
+    Configuration found = read_environment(std::getenv, settings);
+    settings = found.options;
+    return make_credential(engine, found, is_logged_in);
   });
 }
 

@@ -72,4 +72,7 @@ std::shared_ptr<Credential> make_jwt_credential(std::shared_ptr<Engine> engine, 
                                                 std::string_view client_id, std::string_view key_id,
                                                 std::string_view pem);
 
+// Everything is in the options workload_*.
+std::shared_ptr<Credential> make_workload_credential(std::shared_ptr<Engine> engine, const Options &options);
+
 }  // namespace coze::core

@@ -3,6 +3,7 @@
 #include "auth/token_source.h"
 
 #include "auth/windows.h"
+#include "auth/workload.h"
 #include "json/reader.h"
 
 #include <condition_variable>
@@ -17,13 +18,10 @@ constexpr int64_t skew_worth_signing_again_s = 30;
 constexpr int64_t no_permission = 4101;
 
 // The request or its answer got lost, so nobody knows what the server did; or it stumbled over itself.
-bool is_lost(const Outcome &outcome, const Error &error) {
-  if (outcome.ok()) {
-    return outcome.reply->status >= 500 || error.name == "internal_error" || error.name == "server_error" ||
-           error.name == "temporarily_unavailable";
-  }
-  return error.status == Status::network || error.status == Status::timeout ||
-         error.status == Status::stream_cut;
+bool is_lost(const Error &error) {
+  return error.http_status >= 500 || error.name == "internal_error" || error.name == "server_error" ||
+         error.name == "temporarily_unavailable" || error.status == Status::network ||
+         error.status == Status::timeout || error.status == Status::stream_cut;
 }
 
 // The refresh token is no good any more. An app that is not let in at all is another matter: its logins are
@@ -197,6 +195,8 @@ void TokenSource::launch(const FlightRef &flight) noexcept {
 void TokenSource::send(const FlightRef &flight) {
   auto self = std::static_pointer_cast<TokenSource>(shared_from_this());
   try {
+    auto done = [self, flight](Outcome outcome) { self->answered(flight, std::move(outcome)); };
+    if (settings_.grant == Grant::workload) return fetch_workload_token(engine_, settings_, std::move(done));
     HttpRequest request;
     if (settings_.grant == Grant::jwt) {
       flight->signed_at_s = server_.now_s();
@@ -204,8 +204,7 @@ void TokenSource::send(const FlightRef &flight) {
     } else {
       request = refresh_request(settings_, flight->refresh_token.reveal());
     }
-    engine_->start(std::move(request),
-                   [self, flight](Outcome outcome) { self->answered(flight, std::move(outcome)); });
+    engine_->start(std::move(request), std::move(done));
   } catch (Error &error) {
     failed(flight, std::move(error));
   } catch (const std::exception &) {
@@ -221,14 +220,16 @@ void TokenSource::answered(const FlightRef &flight, Outcome outcome) {
     server_.learn(*outcome.reply);
     if (outcome.reply->received_boot_ms) boot_ms = outcome.reply->received_boot_ms;
     try {
-      fields = read_token(*outcome.reply, server_.at_ms(boot_ms) / 1000);
+      const int64_t now_s = server_.at_ms(boot_ms) / 1000;
+      fields = settings_.grant == Grant::workload ? read_workload_token(*outcome.reply, now_s)
+                                                  : read_token(*outcome.reply, now_s);
     } catch (Error &failure) {
       error = std::move(failure);
     } catch (const std::bad_alloc &) {
       error = Error(Status::memory, "out of memory");
     }
   }
-  const bool refused = error && settings_.grant != Grant::jwt && is_refused_login(outcome, *error);
+  const bool refused = error && !is_self_issued(settings_.grant) && is_refused_login(outcome, *error);
   const bool once_more = error && again(*flight, outcome, *error);
   if (outcome.ok()) wipe(outcome.reply->body);
   if (once_more) return send(flight);
@@ -239,7 +240,7 @@ void TokenSource::answered(const FlightRef &flight, Outcome outcome) {
 // the second attempt goes out at once. A JWT is signed anew for each attempt, since it is good for one
 // request.
 bool TokenSource::again(Flight &flight, const Outcome &outcome, const Error &error) const {
-  if (is_lost(outcome, error)) return !std::exchange(flight.sent_again, true);
+  if (is_lost(error)) return !std::exchange(flight.sent_again, true);
   if (settings_.grant != Grant::jwt || !outcome.ok() || error.status == Status::rate_limited) return false;
   if (std::abs(server_.now_s() - flight.signed_at_s) <= skew_worth_signing_again_s) return false;
   return !std::exchange(flight.signed_again, true);
@@ -299,7 +300,7 @@ void TokenSource::accept(const Flight &flight, Result &result) {
     result.error = Error(Status::auth, "the server issued again the very token that had been refused");
     return;
   }
-  if (settings_.grant != Grant::jwt && fields.refresh.empty()) {
+  if (!is_self_issued(settings_.grant) && fields.refresh.empty()) {
     fields.refresh = flight.refresh_token;  // RFC 6749 section 6: without a new one the old one stays good
   }
   adopt(std::move(fields), result.boot_ms);
@@ -333,8 +334,9 @@ void TokenSource::warn_of(const Error &error) noexcept {
 
 // Either all of it happens or, when memory runs out, nothing.
 void TokenSource::adopt(TokenFields fields, int64_t boot_ms) {
-  Secret refresh_token = settings_.grant == Grant::jwt ? Secret() : fields.refresh;
-  const bool renewable = settings_.grant == Grant::jwt || !refresh_token.empty();
+  const bool self_issued = is_self_issued(settings_.grant);
+  Secret refresh_token = self_issued ? Secret() : fields.refresh;
+  const bool renewable = self_issued || !refresh_token.empty();
   int64_t end = never, mandatory = never, advisory = never;
   if (fields.expires_at != 0) {
     // What is left is the server's to say; from here on the boot clock alone counts it.

@@ -43,7 +43,7 @@ class TokenSource final : public Credential {
   // asked.
   struct Flight {
     uint64_t revision = 0;  // of the token that it is to replace
-    Secret refresh_token;   // as it was at the start; not for JWT
+    Secret refresh_token;   // as it was at the start; not for a self-issued grant
     int64_t signed_at_s = 0;
     bool sent_again = false, signed_again = false;
   };
@@ -73,7 +73,7 @@ class TokenSource final : public Credential {
 
   // With mutex_ held.
   bool has_usable(int64_t boot_ms) const { return usable_ && boot_ms < mandatory_boot_ms_; }
-  bool can_refresh() const { return settings_.grant == Grant::jwt || !refresh_token_.empty(); }
+  bool can_refresh() const { return is_self_issued(settings_.grant) || !refresh_token_.empty(); }
   bool is_current(const Token &token) const { return current_ && current_->access() == token.access(); }
   Error nothing_to_refresh_with() const;
   FlightRef board();

@@ -106,6 +106,10 @@ static void credentials(coze_client *client, coze_auth *auth, coze_token *token)
   NULL_FOR(coze_auth_new_jwt(client, NULL, "kid", "pem", NULL), "client_id");
   NULL_FOR(coze_auth_new_jwt(client, "id", NULL, "pem", NULL), "key_id");
   NULL_FOR(coze_auth_new_jwt(client, "id", "kid", NULL, NULL), "private_key_pem");
+  NULL_FOR(coze_auth_new_workload(NULL, NULL), "client");
+  NULL_FOR(coze_auth_new_from_config(NULL, NULL, NULL), "client");
+  NULL_FOR(coze_auth_new_from_config(client, NULL, NULL), "path");
+  NULL_FOR(coze_auth_new_from_env(NULL, NULL), "client");
   NOTHING(coze_auth_free(NULL));
   STATUS_FOR(coze_auth_set_token(NULL, NULL), "auth");
   STATUS_FOR(coze_auth_set_token(NULL, token), "auth");
