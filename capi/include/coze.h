@@ -149,6 +149,11 @@ typedef enum coze_option {
   COZE_OPT_PKCE_METHOD = 1013,        /**< "S256" or "plain". */
   COZE_OPT_LOG_LEVEL = 1014,          /**< What coze_client_next_log gives: "off", "error", … "debug". */
   COZE_OPT_LOGIN = 1015,              /**< Name of the login in a store, "default" unless set. */
+  COZE_OPT_WORKLOAD_CLIENT_ID = 1016, /**< Workload identity: its client id. */
+  COZE_OPT_WORKLOAD_CLIENT_SECRET = 1017,         /**< Workload identity: its client secret. */
+  COZE_OPT_WORKLOAD_TOKEN_ENDPOINT = 1018,        /**< Workload identity: gives the identity token. */
+  COZE_OPT_WORKLOAD_ACCESS_TOKEN_ENDPOINT = 1019, /**< Workload identity: gives the access token for it. */
+  COZE_OPT_WORKLOAD_SERVER_ENV = 1020,            /**< Workload identity: "" or "NONE" = no x-tt-env. */
   COZE_OPT_CONNECT_TIMEOUT_MS = 2000, /**< Longest wait for a connection, name lookup and TLS included. */
   COZE_OPT_TOTAL_TIMEOUT_MS = 2001,   /**< Longest time for a whole call, or until a stream opens. */
   COZE_OPT_IDLE_TIMEOUT_MS = 2002,    /**< Longest silence of a stream. */
@@ -502,6 +507,66 @@ COZE_API coze_auth *coze_auth_new_device(coze_client *client, const char *client
  */
 COZE_API coze_auth *coze_auth_new_jwt(coze_client *client, const char *client_id, const char *key_id,
                                       const char *private_key_pem, const coze_options *options);
+
+/**
+ * A credential for the workload identity (RFC 8693) that Coze gives to programs on its own platform; no
+ * person involved. Each value is taken from its option, else from the environment:
+ * COZE_WORKLOAD_IDENTITY_CLIENT_ID, COZE_WORKLOAD_IDENTITY_CLIENT_SECRET,
+ * COZE_WORKLOAD_IDENTITY_TOKEN_ENDPOINT, COZE_WORKLOAD_ACCESS_TOKEN_ENDPOINT, COZE_SERVER_ENV.
+ *
+ * @param client its connections carry the calls.
+ * @param options laid over the client's, may be NULL: API_BASE, WORKLOAD_CLIENT_ID, WORKLOAD_CLIENT_SECRET,
+ * WORKLOAD_TOKEN_ENDPOINT, WORKLOAD_ACCESS_TOKEN_ENDPOINT, WORKLOAD_SERVER_ENV, timeouts.
+ * @return the credential, yours; NULL when a value is neither an option nor in the environment, or is not
+ * allowed: the message names all that are missing.
+ * @thread any, but not while another thread changes the environment
+ * @since 0.1.0
+ */
+COZE_API coze_auth *coze_auth_new_workload(coze_client *client, const coze_options *options);
+
+/**
+ * The credential that a configuration file of the official SDKs describes: a JSON object with "client_type"
+ * ("web", "pkce", "device" or "jwt"), "client_id", and for web "client_secret", for jwt "public_key_id" and
+ * "private_key" (PEM text). "coze_api_base" and "coze_www_base" hold unless the options of the client or of
+ * this call say otherwise. Other keys are ignored, and named in the log at level info.
+ *
+ * A web, PKCE or device credential finds the login that is stored in the default folder
+ * (coze_store_new_file), and a flow that finishes is stored there; coze_auth_set_store changes that.
+ *
+ * @param client its connections carry the calls.
+ * @param path of the file.
+ * @param options laid over the client's, may be NULL: those of the coze_auth_new_ function of that type.
+ * @return the credential, yours; NULL with COZE_E_IO when the file cannot be read, and with
+ * COZE_E_INVALID_ARGUMENT when something in it is missing or wrong: the message names all such keys.
+ * @thread any
+ * @since 0.1.0
+ */
+COZE_API coze_auth *coze_auth_new_from_config(coze_client *client, const char *path,
+                                              const coze_options *options);
+
+/**
+ * The credential that the environment describes, the first of these that is there:
+ *
+ * 1. COZE_API_TOKEN: a personal or service access token;
+ * 2. a workload identity, as coze_auth_new_workload finds it;
+ * 3. JWT: COZE_JWT_OAUTH_CLIENT_ID, COZE_JWT_OAUTH_PUBLIC_KEY_ID, and COZE_JWT_OAUTH_PRIVATE_KEY (PEM text)
+ * or COZE_JWT_OAUTH_PRIVATE_KEY_FILE_PATH;
+ * 4. COZE_WEB_OAUTH_CLIENT_ID and COZE_WEB_OAUTH_CLIENT_SECRET; COZE_PKCE_OAUTH_CLIENT_ID;
+ *    COZE_DEVICE_OAUTH_CLIENT_ID: of these the first with a login in the default folder
+ * (coze_store_new_file), else the first; logins are kept there, unless coze_auth_set_store says otherwise.
+ *
+ * COZE_API_BASE and COZE_WWW_BASE hold unless the options of the client or of this call say otherwise. A
+ * variable that is empty counts as one that is not set.
+ *
+ * @param client its connections carry the calls.
+ * @param options laid over the client's, may be NULL: those of the coze_auth_new_ function of that type.
+ * @return the credential, yours; NULL with COZE_E_INVALID_ARGUMENT when there is none, or only a part of the
+ * first one: the message names what was looked for, or what is missing; with COZE_E_IO when the key file
+ * cannot be read.
+ * @thread any, but not while another thread changes the environment
+ * @since 0.1.0
+ */
+COZE_API coze_auth *coze_auth_new_from_env(coze_client *client, const coze_options *options);
 
 /**
  * A credential for another end user of the same app: a game server keeps one for each player of a JWT app, a

@@ -330,6 +330,15 @@ class Auth {
     return Auth(coze_auth_new_jwt(client.get(), client_id.c_str(), key_id.c_str(), private_key_pem.c_str(),
                                   options.get()));
   }
+  static Auth workload(const Client &client, const Options &options = Options()) {
+    return Auth(coze_auth_new_workload(client.get(), options.get()));
+  }
+  static Auth from_config(const Client &client, const std::string &path, const Options &options = Options()) {
+    return Auth(coze_auth_new_from_config(client.get(), path.c_str(), options.get()));
+  }
+  static Auth from_env(const Client &client, const Options &options = Options()) {
+    return Auth(coze_auth_new_from_env(client.get(), options.get()));
+  }
 
   Token get_token() { return Token(coze_auth_get_token(own_.get())); }
   Op get_token_async() { return Op(coze_auth_get_token_async(own_.get())); }

@@ -1,20 +1,23 @@
 // Credentials and tokens.
+#include "auth/config.h"
 #include "handles.h"
 #include "net/awaited.h"
+
+#include <cstdlib>
 
 using namespace coze::core;
 
 namespace {
 
-// `make` gets the engine and the options that hold for the new credential.
+// `make` gets the engine and the options that hold for the new credential, to which it may add.
 template <class Make>
 coze_auth *make_auth(coze_client *client, const coze_options *options, Make make) {
   return guard([&] {
     const std::shared_ptr<Client> &shared = given(client, "client").client;
     shared->engine()->check_usable();
-    auto settings = std::make_shared<const Options>(merged(options, shared->options()));
-    auto credential = make(shared->engine(), *settings);
-    return new coze_auth{shared, std::move(credential), std::move(settings)};
+    Options settings = merged(options, shared->options());
+    auto credential = make(shared->engine(), settings);
+    return new coze_auth{shared, std::move(credential), std::make_shared<const Options>(std::move(settings))};
   });
 }
 
@@ -22,6 +25,26 @@ coze_auth &usable(coze_auth *auth, const char *name) {
   coze_auth &own = given(auth, name);
   own.client->engine()->check_usable();
   return own;
+}
+
+// What a configuration describes; with the logins of the default folder, where a person is needed. A machine
+// without a place for that folder keeps them in memory.
+std::shared_ptr<Credential> configured(const std::shared_ptr<Engine> &engine, const Configuration &found) {
+  std::shared_ptr<Store> store;
+  try {
+    if (needs_person(found.candidates.front().grant)) store = make_file_store(std::nullopt);
+  } catch (const Error &error) {
+    engine->log().write(LogLevel::warn, "logins are kept in memory alone: " + error.message);
+  }
+  auto credential = make_credential(engine, found, [&](const LoginKey &key) {
+    try {
+      return store && store->load(key).login;
+    } catch (const Error &) {  // told when the credential looks there
+      return false;
+    }
+  });
+  if (store) credential->set_store(std::move(store), [] {});
+  return credential;
 }
 
 }  // namespace
@@ -57,6 +80,29 @@ coze_auth *coze_auth_new_jwt(coze_client *client, const char *client_id, const c
   return make_auth(client, options, [&](const auto &engine, const Options &settings) {
     return make_jwt_credential(engine, settings, text(client_id, "client_id"), text(key_id, "key_id"),
                                text(private_key_pem, "private_key_pem"));
+  });
+}
+
+coze_auth *coze_auth_new_workload(coze_client *client, const coze_options *options) {
+  return make_auth(client, options, [&](const auto &engine, Options &settings) {
+    settings = with_workload_identity(std::getenv, settings);
+    return make_workload_credential(engine, settings);
+  });
+}
+
+coze_auth *coze_auth_new_from_config(coze_client *client, const char *path, const coze_options *options) {
+  return make_auth(client, options, [&](const auto &engine, Options &settings) {
+    Configuration found = read_config_file(text(path, "path"), settings, engine->log());
+    settings = found.options;
+    return configured(engine, found);
+  });
+}
+
+coze_auth *coze_auth_new_from_env(coze_client *client, const coze_options *options) {
+  return make_auth(client, options, [&](const auto &engine, Options &settings) {
+    Configuration found = read_environment(std::getenv, settings);
+    settings = found.options;
+    return configured(engine, found);
   });
 }
 

@@ -113,6 +113,26 @@ std::shared_ptr<Credential> make_jwt_credential(std::shared_ptr<Engine> engine, 
   return make(std::move(engine), std::move(settings));
 }
 
+std::shared_ptr<Credential> make_workload_credential(std::shared_ptr<Engine> engine, const Options &options) {
+  GrantSettings settings = connection_settings(Grant::workload, options);
+  const auto needed = [&](Option id, const char *name) {
+    const std::string value = options.text(id).value_or("");
+    check_identifier(value, name, "value that the platform gives to the program that runs there");
+    return value;
+  };
+  settings.client_id = needed(Option::workload_client_id, "option workload_client_id");
+  settings.client_secret = options.secret(Option::workload_client_secret);
+  check_identifier(settings.client_secret.reveal(), "option workload_client_secret",
+                   "secret that belongs to the client id");
+  settings.token_endpoint = needed(Option::workload_token_endpoint, "option workload_token_endpoint");
+  settings.access_token_endpoint =
+      needed(Option::workload_access_token_endpoint, "option workload_access_token_endpoint");
+  settings.server_env = options.text(Option::workload_server_env).value_or("");
+  if (settings.server_env == "NONE") settings.server_env.clear();
+  if (!settings.server_env.empty()) check_credential_text(settings.server_env, "option workload_server_env");
+  return make(std::move(engine), std::move(settings));
+}
+
 std::shared_ptr<Credential> make_session(const Credential &app, const Options *options,
                                          std::string_view login) {
   if (app.settings().grant == Grant::token) {

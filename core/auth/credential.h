@@ -98,4 +98,7 @@ std::shared_ptr<Credential> make_jwt_credential(std::shared_ptr<Engine> engine, 
 std::shared_ptr<Credential> make_session(const Credential &app, const Options *options,
                                          std::string_view login);
 
+// Everything is in the options workload_*.
+std::shared_ptr<Credential> make_workload_credential(std::shared_ptr<Engine> engine, const Options &options);
+
 }  // namespace coze::core

@@ -40,6 +40,8 @@ const char *name_of(Grant grant) {
       return "a device app";
     case Grant::jwt:
       return "a JWT app";
+    case Grant::workload:
+      return "a workload identity";
   }
   return "";
 }

@@ -1,5 +1,6 @@
 // Token requests and answers as Coze speaks them: JSON bodies, secrets in Authorization, expires_in as a
-// point in time. When to ask, and what to do with a refusal, is the credential's and the flow's part.
+// point in time; workload identity alone follows the RFCs. When to ask, and what to do with a refusal, is the
+// credential's and the flow's part.
 #include "auth/grant.h"
 
 #include "auth/token.h"
@@ -20,22 +21,30 @@ constexpr char device_path[] = "/device/code";
 constexpr char oauth_path[] = "/api/permission/oauth2";
 constexpr char jwt_grant[] = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 constexpr char device_grant[] = "urn:ietf:params:oauth:grant-type:device_code";
+constexpr char exchange_grant[] = "urn:ietf:params:oauth:grant-type:token-exchange";
+constexpr char id_token_type[] = "urn:ietf:params:oauth:token-type:id_token";
+constexpr int64_t workload_seconds = 3600;        // of a token whose answer does not say
+constexpr int64_t longest_seconds = 999'999'999;  // 31 years; more is a point in time
 // How long an assertion is good for: one request, and the clocks of two machines.
 constexpr int64_t assertion_seconds = 600;
 // A server that takes iat by the letter refuses one from a clock that is a moment ahead of its own.
 constexpr int64_t backdated_seconds = 5;
 constexpr int64_t latest_expiry = 253'402'300'799;  // the year 9999; more is milliseconds, or nonsense
 
-HttpRequest post(const GrantSettings &settings, const std::string &path, JsonWriter &body) {
+HttpRequest post(const GrantSettings &settings, std::string url, const char *content_type, std::string body) {
   HttpRequest request;
   request.method = "POST";
-  request.url = settings.api_base + path;
-  request.body = std::make_shared<const Body>(body.take());
-  request.content_type = "application/json";
+  request.url = std::move(url);
+  request.body = std::make_shared<const Body>(std::move(body));
+  request.content_type = content_type;
   request.connect_timeout_ms = settings.connect_timeout_ms;
   request.total_timeout_ms = settings.token_timeout_ms;
   request.max_body_bytes = 1u << 20;
   return request;
+}
+
+HttpRequest post(const GrantSettings &settings, const std::string &path, JsonWriter &body) {
+  return post(settings, settings.api_base + path, "application/json", body.take());
 }
 
 // Only the web grant has a secret; the public ones send no Authorization header at all.
@@ -66,6 +75,26 @@ std::string form_encoded(const QueryPairs &pairs) {
   for (size_t at = text.find("%20"); at != std::string::npos; at = text.find("%20", at))
     text.replace(at, 3, "+");
   return text;
+}
+
+using FormFields = std::initializer_list<std::pair<std::string_view, std::string_view>>;
+
+// The platform's gateway sends the request to the deployment that the header names; "ppe_" is its staging.
+HttpRequest workload_request(const GrantSettings &settings, const std::string &url, FormFields fields) {
+  std::string form;
+  size_t size = 0;
+  for (const auto &[name, value] : fields) size += name.size() + 3 * value.size() + 2;
+  form.reserve(size);  // never moved, so that no copy of a secret stays behind
+  for (const auto &[name, value] : fields) {
+    std::string encoded = percent_encode(value);
+    form.append(form.empty() ? "" : "&").append(name).append("=").append(encoded);
+    wipe(encoded);
+  }
+  HttpRequest request = post(settings, url, "application/x-www-form-urlencoded", std::move(form));
+  const std::string &env = settings.server_env;
+  if (!env.empty()) request.headers.emplace_back("x-tt-env", env);
+  if (env.starts_with("ppe_")) request.headers.emplace_back("x-use-ppe", "1");
+  return request;
 }
 
 Error broken(const HttpReply &reply, const std::string &fault) {
@@ -113,6 +142,27 @@ Json parse_answer(const HttpReply &reply) {
   auto json = Json::try_parse(reply.body);
   if (!json) throw broken(reply, "is not JSON");
   return std::move(*json);
+}
+
+Secret access_token_in(const Json &json, const std::string &parent, const HttpReply &reply) {
+  std::string text = member(json, parent, "access_token");
+  Secret token(text);
+  wipe(text);
+  if (token.empty()) throw broken(reply, "has no access_token");
+  if (!fits_in_header(token.reveal()))
+    throw broken(reply, "has an access_token that cannot stand in a header");
+  return token;
+}
+
+// Two servers may be to blame: the message says at which step it happened.
+template <class Read>
+auto in_step(const char *what, Read read) {
+  try {
+    return read();
+  } catch (Error &error) {
+    error.message = std::string("workload identity, ") + what + ": " + error.message;
+    throw;
+  }
 }
 
 }  // namespace
@@ -185,17 +235,12 @@ std::string jwt_assertion(const GrantSettings &settings, const EndUser &user, in
 TokenFields read_token(const HttpReply &reply, int64_t now_s) {
   const Json json = parse_answer(reply);
   const std::string parent = parent_of(json, "access_token");
-  std::string access = member(json, parent, "access_token");
   std::string refresh = member(json, parent, "refresh_token");
   TokenFields fields;
-  fields.access = Secret(access);
   fields.refresh = Secret(refresh);
-  wipe(access);
   wipe(refresh);
+  fields.access = access_token_in(json, parent, reply);
   fields.log_id = log_id_of(reply);
-  if (fields.access.empty()) throw broken(reply, "has no access_token");
-  if (!fits_in_header(fields.access.reveal()))
-    throw broken(reply, "has an access_token that cannot stand in a header");
   const auto expiry = whole_number(json, parent + "/expires_in");
   if (!expiry) throw broken(reply, "has no expires_in that is a number");
   if (*expiry > latest_expiry) throw broken(reply, "has an expires_in beyond the year 9999");
@@ -205,6 +250,51 @@ TokenFields read_token(const HttpReply &reply, int64_t now_s) {
   }
   fields.expires_at = *expiry;
   return fields;
+}
+
+HttpRequest workload_identity_request(const GrantSettings &settings) {
+  return workload_request(settings, settings.token_endpoint,
+                          {{"grant_type", "client_credentials"},
+                           {"client_id", settings.client_id},
+                           {"client_secret", settings.client_secret.reveal()}});
+}
+
+HttpRequest workload_exchange_request(const GrantSettings &settings, std::string_view identity_token) {
+  return workload_request(settings, settings.access_token_endpoint,
+                          {{"grant_type", exchange_grant},
+                           {"client_id", settings.client_id},
+                           {"subject_token", identity_token},
+                           {"subject_token_type", id_token_type}});
+}
+
+Secret read_workload_identity(const HttpReply &reply) {
+  return in_step("identity token", [&] {
+    const Json json = parse_answer(reply);
+    std::string text = member(json, parent_of(json, "access_token"), "access_token");
+    Secret token(text);
+    wipe(text);
+    if (token.empty()) throw broken(reply, "has no access_token");
+    return token;
+  });
+}
+
+TokenFields read_workload_token(const HttpReply &reply, int64_t now_s) {
+  return in_step("access token", [&] {
+    const Json json = parse_answer(reply);
+    const std::string parent = parent_of(json, "access_token");
+    TokenFields fields;
+    fields.access = access_token_in(json, parent, reply);
+    fields.log_id = log_id_of(reply);
+    const std::string pointer = parent + "/expires_in";
+    const JsonType type = json.type(pointer);
+    const bool silent = type == JsonType::missing || type == JsonType::null;
+    const auto seconds = silent ? workload_seconds : whole_number(json, pointer);
+    if (!seconds) throw broken(reply, "has an expires_in that is not a number");
+    if (*seconds > longest_seconds) throw broken(reply, "has an expires_in that is no duration in seconds");
+    if (*seconds <= 0) throw broken(reply, "brought a token that had expired when it came");
+    fields.expires_at = now_s + *seconds;
+    return fields;
+  });
 }
 
 DeviceCode read_device_code(const HttpReply &reply) {

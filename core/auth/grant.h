@@ -1,4 +1,4 @@
-// The grants of RFC 6749, 7636, 8628 and 7523 as Coze speaks them: request builders and answer readers.
+// The grants of RFC 6749, 7636, 8628, 7523 and 8693 as Coze speaks them: request builders and answer readers.
 // Values in, values out: no clock, no randomness and no network of their own.
 #pragma once
 
@@ -13,10 +13,13 @@
 
 namespace coze::core {
 
-enum class Grant { token, web, pkce, device, jwt };  // token: PAT and SAT, used as they are
+// token: PAT and SAT, used as they are; workload: code that runs on Coze's own platform.
+enum class Grant { token, web, pkce, device, jwt, workload };
 
-// A new token can be had at any time, without a person and without a refresh token.
-inline bool is_self_issued(Grant grant) { return grant == Grant::jwt; }
+// Needs neither a person nor a refresh token for the next access token.
+constexpr bool is_self_issued(Grant grant) { return grant == Grant::jwt || grant == Grant::workload; }
+// Somebody must log in, and the login may last.
+constexpr bool needs_person(Grant grant) { return !is_self_issued(grant) && grant != Grant::token; }
 
 // One of the people or sessions that use an app.
 struct EndUser {
@@ -30,11 +33,13 @@ struct GrantSettings {
   Grant grant = Grant::token;
   std::string api_base, www_base;  // normalized
   std::string client_id;
-  Secret client_secret;  // web
+  Secret client_secret;  // web, workload
   std::string key_id;    // jwt
   std::shared_ptr<const RsaKey> key;
   std::string workspace_id, account_id, enterprise_id;
-  std::string scope;  // jwt; a JSON object as text
+  std::string scope;                                  // jwt; a JSON object as text
+  std::string token_endpoint, access_token_endpoint;  // workload: whole URLs of the two steps
+  std::string server_env;                             // workload: "" = none
   EndUser user;
   int64_t jwt_ttl_s = 900;
   bool pkce_plain = false;
@@ -56,6 +61,14 @@ std::string jwt_assertion(const GrantSettings &settings, const EndUser &user, in
 // Throws Error: failure_of(reply, token), or protocol when there is no access_token, expires_in is missing,
 // not a number or not in the future of now_s ("a token that had expired when it came").
 TokenFields read_token(const HttpReply &reply, int64_t now_s);
+
+// Workload identity, in plain OAuth: bodies are form-encoded, expires_in is a duration, errors are {error,
+// error_description}. Step 1 (RFC 6749 section 4.4) gives an identity token, step 2 (RFC 8693) exchanges it.
+HttpRequest workload_identity_request(const GrantSettings &settings);
+HttpRequest workload_exchange_request(const GrantSettings &settings, std::string_view identity_token);
+// Throw Error as read_token does, and name the step. now_s: when the answer came; 3600 s without expires_in.
+Secret read_workload_identity(const HttpReply &reply);
+TokenFields read_workload_token(const HttpReply &reply, int64_t now_s);
 
 struct DeviceCode {
   Secret device_code;

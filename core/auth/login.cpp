@@ -28,6 +28,8 @@ const char *word(Grant grant) {
       return "device";
     case Grant::jwt:
       return "jwt";
+    case Grant::workload:
+      return "workload";
   }
   return "";
 }

@@ -2,6 +2,7 @@
 // thread and on the worker thread; what it brings is judged in token_source.cpp.
 #include "auth/token_source.h"
 #include "auth/windows.h"
+#include "auth/workload.h"
 #include "json/reader.h"
 
 #include <cstdlib>
@@ -14,13 +15,10 @@ namespace {
 constexpr int64_t skew_worth_signing_again_s = 30;
 
 // The request or its answer got lost, so nobody knows what the server did; or it stumbled over itself.
-bool is_lost(const Outcome &outcome, const Error &error) {
-  if (outcome.ok()) {
-    return outcome.reply->status >= 500 || error.name == "internal_error" || error.name == "server_error" ||
-           error.name == "temporarily_unavailable";
-  }
-  return error.status == Status::network || error.status == Status::timeout ||
-         error.status == Status::stream_cut;
+bool is_lost(const Error &error) {
+  return error.http_status >= 500 || error.name == "internal_error" || error.name == "server_error" ||
+         error.name == "temporarily_unavailable" || error.status == Status::network ||
+         error.status == Status::timeout || error.status == Status::stream_cut;
 }
 
 // The refresh token is no good any more. An app that is not let in at all is another matter: its logins are
@@ -155,16 +153,18 @@ std::optional<TokenSource::Result> TokenSource::plan(Flight &flight, const Store
 
 void TokenSource::send(const FlightRef &flight) {
   try {
+    const GrantSettings &settings = app_->settings;
+    auto done = [self = self(), flight](Outcome outcome) { self->answered(flight, std::move(outcome)); };
+    if (settings.grant == Grant::workload)
+      return fetch_workload_token(app_->engine, settings, std::move(done));
     HttpRequest request;
-    if (app_->settings.grant == Grant::jwt) {
+    if (settings.grant == Grant::jwt) {
       flight->signed_at_s = app_->server.now_s();
-      request = jwt_request(app_->settings, user_, flight->signed_at_s, app_->random);
+      request = jwt_request(settings, user_, flight->signed_at_s, app_->random);
     } else {
-      request = refresh_request(app_->settings, flight->refresh_token.reveal());
+      request = refresh_request(settings, flight->refresh_token.reveal());
     }
-    app_->engine->start(std::move(request), [self = self(), flight](Outcome outcome) {
-      self->answered(flight, std::move(outcome));
-    });
+    app_->engine->start(std::move(request), std::move(done));
   } catch (Error &error) {
     failed(flight, std::move(error));
   } catch (const std::exception &) {
@@ -181,7 +181,9 @@ void TokenSource::answered(const FlightRef &flight, Outcome outcome) {
     if (outcome.reply->received_boot_ms) result.boot_ms = outcome.reply->received_boot_ms;
     try {
       const int64_t server_ms = app_->server.at_ms(result.boot_ms);
-      result.fields = read_token(*outcome.reply, server_ms / 1000);
+      result.fields = app_->settings.grant == Grant::workload
+                          ? read_workload_token(*outcome.reply, server_ms / 1000)
+                          : read_token(*outcome.reply, server_ms / 1000);
       result.lifetime_ms = result.fields->expires_at * 1000 - server_ms;
     } catch (Error &failure) {
       result.error = std::move(failure);
@@ -201,7 +203,7 @@ void TokenSource::answered(const FlightRef &flight, Outcome outcome) {
 // the second attempt goes out at once. A JWT is signed anew for each attempt, since it is good for one
 // request.
 bool TokenSource::again(Flight &flight, const Outcome &outcome, const Error &error) const {
-  if (is_lost(outcome, error)) return !std::exchange(flight.sent_again, true);
+  if (is_lost(error)) return !std::exchange(flight.sent_again, true);
   if (app_->settings.grant != Grant::jwt || !outcome.ok() || error.status == Status::rate_limited)
     return false;
   if (std::abs(app_->server.now_s() - flight.signed_at_s) <= skew_worth_signing_again_s) return false;

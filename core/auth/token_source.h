@@ -66,7 +66,7 @@ class TokenSource final : public Credential {
   // until its result was judged, whoever asked.
   struct Flight {
     uint64_t revision = 0;  // of the token that it is to replace
-    Secret refresh_token;   // as it was at the start, or as the store had it; not for JWT
+    Secret refresh_token;   // as it was at the start, or as the store had it; not for a self-issued grant
     int64_t signed_at_s = 0;
     bool sent_again = false, signed_again = false, read_again = false;
     std::shared_ptr<Store> store;

@@ -20,6 +20,9 @@ constexpr int64_t day_ms = 86'400'000;
 constexpr OptionInfo text_option(Option id, const char *name, const char *default_text, const char *doc) {
   return {id, name, true, default_text, 0, 0, 0, doc};
 }
+constexpr OptionInfo secret_option(Option id, const char *name, const char *doc) {
+  return {id, name, true, nullptr, 0, 0, 0, doc, true};
+}
 constexpr OptionInfo number_option(Option id, const char *name, int64_t value, int64_t minimum,
                                    int64_t maximum, const char *doc) {
   return {id, name, false, nullptr, value, minimum, maximum, doc};
@@ -57,6 +60,18 @@ constexpr std::array table = {
                 "Log records kept for the program: off, error, warn, info or debug."),
     text_option(Option::login, "login", "default",
                 "Name of the login in a store, for a program that keeps several of one app."),
+    text_option(Option::workload_client_id, "workload_client_id", nullptr,
+                "Client id of a workload identity; absent: COZE_WORKLOAD_IDENTITY_CLIENT_ID."),
+    secret_option(Option::workload_client_secret, "workload_client_secret",
+                  "Client secret of a workload identity; absent: COZE_WORKLOAD_IDENTITY_CLIENT_SECRET."),
+    text_option(Option::workload_token_endpoint, "workload_token_endpoint", nullptr,
+                "Whole URL that gives the identity token; absent: COZE_WORKLOAD_IDENTITY_TOKEN_ENDPOINT."),
+    text_option(
+        Option::workload_access_token_endpoint, "workload_access_token_endpoint", nullptr,
+        "Whole URL that exchanges it for an access token; absent: COZE_WORKLOAD_ACCESS_TOKEN_ENDPOINT."),
+    text_option(Option::workload_server_env, "workload_server_env", nullptr,
+                "Deployment that answers a workload identity; \"\" or NONE for the usual one; absent: "
+                "COZE_SERVER_ENV."),
     number_option(Option::connect_timeout_ms, "connect_timeout_ms", 10'000, 1, 600'000,
                   "Longest time to reach the server, name lookup and TLS included, in milliseconds."),
     number_option(Option::total_timeout_ms, "total_timeout_ms", 600'000, 1, day_ms,
@@ -86,7 +101,7 @@ constexpr std::array table = {
                   "library, which is version " COZE_VERSION_STRING);
 }
 
-// Shown in a message; an option is no place for a secret, but people paste the wrong line.
+// Shown in a message, which the value of a secret option never is: people paste the wrong line elsewhere too.
 std::string shown(std::string_view value) { return redact("\"" + quotable(value, 60) + "\""); }
 
 void check_characters(const OptionInfo &option, std::string_view value, bool lines_allowed) {
@@ -126,6 +141,15 @@ void check_object(const OptionInfo &option, std::string_view value) {
   }
 }
 
+std::string endpoint(const OptionInfo &option, std::string_view value) {
+  const std::string_view trimmed = trim(value);
+  const auto url = Url::parse(trimmed);
+  if (!url || (url->scheme != "https" && url->scheme != "http") || !url->fragment.empty()) {
+    refuse(option, shown(value) + " is not an address; give the whole URL, such as https://host/path");
+  }
+  return std::string(trimmed);
+}
+
 // The value as it is kept.
 std::string checked(const OptionInfo &option, std::string_view value) {
   const bool lines_allowed =
@@ -139,6 +163,16 @@ std::string checked(const OptionInfo &option, std::string_view value) {
     case Option::account_id:
     case Option::enterprise_id:
       check_id(option, value);
+      break;
+    case Option::workload_client_id:
+      if (value.empty()) refuse(option, "the value is empty; give the client id, or NULL for none");
+      break;
+    case Option::workload_token_endpoint:
+    case Option::workload_access_token_endpoint:
+      return endpoint(option, value);
+    case Option::workload_server_env:
+      if (value.find(' ') != std::string_view::npos)
+        refuse(option, "the value has a space, which is not allowed");
       break;
     case Option::session_name:
     case Option::login:
@@ -197,6 +231,7 @@ const OptionInfo *find_option(std::string_view name) {
 void Options::set(int32_t id, const char *value) {
   const OptionInfo &option = known(id);
   if (!option.is_string) refuse(option, "it is an integer; set it with coze_options_set_int, not as text");
+  if (option.is_secret) return set_secret(option, value);
   if (value) {
     strings_[option.id] = checked(option, value);
   } else {
@@ -215,6 +250,21 @@ void Options::set(int32_t id, int64_t value) {
   integers_[option.id] = value;
 }
 
+void Options::set_secret(const OptionInfo &option, const char *value) {
+  if (!value) {
+    secrets_.erase(option.id);
+    return;
+  }
+  if (*value == '\0') refuse(option, "the value is empty; give the secret, or NULL for none");
+  check_characters(option, value, false);
+  secrets_[option.id] = Secret(value);
+}
+
+Secret Options::secret(Option id) const {
+  const auto it = secrets_.find(id);
+  return it == secrets_.end() ? Secret() : it->second;
+}
+
 std::optional<std::string> Options::text(Option id) const {
   if (const auto it = strings_.find(id); it != strings_.end()) return it->second;
   const OptionInfo *option = find_option(static_cast<int32_t>(id));
@@ -228,11 +278,14 @@ int64_t Options::number(Option id) const {
   return option ? option->default_int : 0;
 }
 
-bool Options::has(Option id) const { return strings_.count(id) != 0 || integers_.count(id) != 0; }
+bool Options::has(Option id) const {
+  return strings_.count(id) != 0 || secrets_.count(id) != 0 || integers_.count(id) != 0;
+}
 
 Options Options::over(const Options &base) const {
   Options result = *this;
   result.strings_.insert(base.strings_.begin(), base.strings_.end());  // insert keeps what is there already
+  result.secrets_.insert(base.secrets_.begin(), base.secrets_.end());
   result.integers_.insert(base.integers_.begin(), base.integers_.end());
   return result;
 }

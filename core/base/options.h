@@ -2,6 +2,8 @@
 // README's table is printed from this one; the C enum repeats the ids and a test compares them.
 #pragma once
 
+#include "base/secret.h"
+
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -29,6 +31,11 @@ enum class Option : int32_t {
   pkce_method = 1013,
   log_level = 1014,
   login = 1015,
+  workload_client_id = 1016,
+  workload_client_secret = 1017,
+  workload_token_endpoint = 1018,
+  workload_access_token_endpoint = 1019,
+  workload_server_env = 1020,
   connect_timeout_ms = 2000,
   total_timeout_ms = 2001,
   idle_timeout_ms = 2002,
@@ -46,6 +53,7 @@ struct OptionInfo {
   const char *default_text;  // strings: the default or nullptr (absent)
   int64_t default_int, minimum, maximum;
   const char *doc;  // one line, with the unit
+  bool is_secret = false;
 };
 
 std::span<const OptionInfo> option_table();
@@ -60,14 +68,18 @@ class Options {
   void set(int32_t id, int value) { set(id, int64_t{value}); }  // a bare 0 would also pass for a null pointer
 
   // The chosen value or the table's default. A string option without either gives nullopt.
-  std::optional<std::string> text(Option id) const;
+  std::optional<std::string> text(Option id) const;  // not of a secret
+  Secret secret(Option id) const;                    // "" when absent
   int64_t number(Option id) const;
   bool has(Option id) const;
   // These values laid over `base`: what is set here wins.
   Options over(const Options &base) const;
 
  private:
+  void set_secret(const OptionInfo &option, const char *value);
+
   std::map<Option, std::string> strings_;
+  std::map<Option, Secret> secrets_;
   std::map<Option, int64_t> integers_;
 };
 

@@ -78,6 +78,14 @@ static void option_values(coze_options *set) {
   BAD(coze_options_set_string(set, COZE_OPT_PKCE_METHOD, "S512"), "pkce_method", "S256", "plain");
   BAD(coze_options_set_string(set, COZE_OPT_LOG_LEVEL, "loud"), "log_level", "debug");
   BAD(coze_options_set_string(set, COZE_OPT_CA_FILE, ""), "ca_file", "empty");
+  BAD(coze_options_set_string(set, COZE_OPT_WORKLOAD_CLIENT_ID, ""), "workload_client_id", "empty");
+  BAD(coze_options_set_string(set, COZE_OPT_WORKLOAD_CLIENT_SECRET, CANARY "\n"), "workload_client_secret",
+      "control character");
+  BAD(coze_options_set_string(set, COZE_OPT_WORKLOAD_TOKEN_ENDPOINT, "https://u:" CANARY "@id.example/"),
+      "workload_token_endpoint", "whole URL");
+  BAD(coze_options_set_string(set, COZE_OPT_WORKLOAD_ACCESS_TOKEN_ENDPOINT, "id.example"),
+      "workload_access_token_endpoint", "https://");
+  BAD(coze_options_set_string(set, COZE_OPT_WORKLOAD_SERVER_ENV, "a b"), "workload_server_env", "space");
   BAD(coze_options_set_string(set, COZE_OPT_CA_PEM, "/etc/ssl/ca.pem"), "ca_pem", "ca_file");
   /* A refused value leaves the one before it. */
   GOOD(coze_options_set_string(set, COZE_OPT_PKCE_METHOD, "plain"));

@@ -113,6 +113,10 @@ static void credentials(coze_client *client, coze_auth *auth, coze_token *token)
   NULL_FOR(coze_auth_clone(auth, NULL), "client");
   STATUS_FOR(coze_auth_set_store(NULL, NULL), "auth");
   STATUS_FOR(coze_auth_logout(NULL), "auth");
+  NULL_FOR(coze_auth_new_workload(NULL, NULL), "client");
+  NULL_FOR(coze_auth_new_from_config(NULL, NULL, NULL), "client");
+  NULL_FOR(coze_auth_new_from_config(client, NULL, NULL), "path");
+  NULL_FOR(coze_auth_new_from_env(NULL, NULL), "client");
   NOTHING(coze_auth_free(NULL));
   STATUS_FOR(coze_auth_set_token(NULL, NULL), "auth");
   STATUS_FOR(coze_auth_set_token(NULL, token), "auth");

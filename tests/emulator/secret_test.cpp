@@ -74,7 +74,7 @@ class SecretTest : public World {
           << secret << " in:\n"
           << said_.substr(said_.find(middle) < 200 ? 0 : said_.find(middle) - 200, 500);
     }
-    EXPECT_EQ(said_.find("PRIVATE KEY"), std::string::npos);
+    EXPECT_EQ(said_.find("MIIE"), std::string::npos) << "how the base64 of a key begins";
   }
 
   static Options loud_options() {
@@ -186,6 +186,74 @@ TEST_F(SecretTest, NoneGetsOut) {
   const std::string printed = stderr_.text();
   EXPECT_THAT(printed, testing::HasSubstr("again in")) << "COZE_LOG=debug writes to stderr";
   said_ += printed;
+  expect_silence();
+}
+
+TEST_F(SecretTest, NoneOfAConfigurationGetsOut) {
+  Environment environment;
+  char path[] = "/tmp/coze-config-XXXXXX";
+  close(mkstemp(path));
+  const auto file = [&](const std::string &text) {
+    std::ofstream(path) << text;
+    return std::string(path);
+  };
+  know(private_key().substr(60, 40));
+  know(ready("/workload/client_secret"));
+  const std::string secret = "CANARYSECRET4CANARY";
+  know(secret);
+
+  // Files that are wrong everywhere, and what a person may confuse.
+  for (const std::string &text :
+       {"{\"client_type\":\"web\",\"clientid\":\"1\",\"client_secret\":\"" + secret + "\",\"more\":\"" +
+            secret + "\"}",
+        "{\"client_type\":\"jwt\",\"client_id\":\"1\",\"private_key\":" + json_text(private_key()) + "}",
+        "{\"client_type\":\"jwt\",\"client_id\":\"1\",\"public_key_id\":\"k\",\"private_key\":\"" + secret +
+            "\"}",
+        "{\"client_type\":\"web\",\"client_id\":\"1\",\"client_secret\":\"" + secret + " \"}",
+        "{\"client_type\":\"web\",\"client_secret\":\"" + secret, private_key(), secret})
+    fails([&] { Auth::from_config(loud_, file(text)); });
+  fails([&] { Auth::from_config(loud_, private_key()); });
+  fails([&] { Auth::from_config(loud_, "{\"client_secret\":\"" + secret + "\"}"); });
+  Auth::from_config(loud_, file("{\"client_type\":\"web\",\"client_id\":\"1\",\"client_secret\":\"" + secret +
+                                "\",\"coze-api-base\":\"" + secret + "\",\"other\":\"" + secret + "\"}"));
+  unlink(path);
+
+  environment.set("COZE_API_TOKEN", "pat_" + secret + "\n");
+  fails([&] { Auth::from_env(loud_); });
+  environment.set("COZE_API_TOKEN", "").set("COZE_JWT_OAUTH_PRIVATE_KEY", private_key());
+  fails([&] { Auth::from_env(loud_); });
+  environment.set("COZE_JWT_OAUTH_CLIENT_ID", "1").set("COZE_JWT_OAUTH_PUBLIC_KEY_ID", "k");
+  environment.set("COZE_JWT_OAUTH_PRIVATE_KEY", secret);
+  fails([&] { Auth::from_env(loud_); });
+  environment.set("COZE_JWT_OAUTH_PRIVATE_KEY", "");
+  environment.set("COZE_JWT_OAUTH_PRIVATE_KEY_FILE_PATH", private_key());
+  fails([&] { Auth::from_env(loud_); });
+  environment.set("COZE_WORKLOAD_IDENTITY_CLIENT_SECRET", secret);
+  fails([&] { Auth::from_env(loud_); });
+  fails([&] { Auth::workload(loud_); });
+  fails([&] { Options().set(COZE_OPT_WORKLOAD_CLIENT_SECRET, secret + "\n"); });
+
+  environment.workload();
+  Auth workload = Auth::workload(loud_);
+  know(workload.get_token());
+  workload.invalidate(workload.get_token());
+  know(workload.get_token());
+  for (const Arrived &request : arrived("/workload/access_token")) {
+    const size_t begin = request.body.find("subject_token=") + 14;
+    know(request.body.substr(begin, request.body.find('&', begin) - begin));
+  }
+  // A server that repeats what it was sent.
+  workload.invalidate(workload.get_token());
+  for (const char *grant : {"client_credentials", "token-exchange"}) {
+    add_fault(std::string("{\"match\":{\"grant\":\"") + grant +
+              "\"},\"status\":400,\"body\":{\"error\":\"invalid_request\",\"error_description\":" +
+              json_text("client_secret=" + ready("/workload/client_secret") +
+                        "&subject_token=eyJCANARY5CANARY5CANARY5") +
+              "}}");
+    know("eyJCANARY5CANARY5CANARY5");
+    fails([&] { workload.get_token(); });
+  }
+  said_ += stderr_.text();
   expect_silence();
 }
 

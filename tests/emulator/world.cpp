@@ -5,9 +5,11 @@
 #include <atomic>
 #include <cctype>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <thread>
+#include <unistd.h>
 
 namespace coze::test {
 
@@ -171,6 +173,40 @@ Options World::base_options() {
 std::string World::private_key() {
   std::ifstream file(ready("/jwt/private_key_file"));
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+Environment::Environment() {
+  std::vector<std::string> names;
+  for (char **variable = environ; *variable; ++variable) {
+    const std::string name(*variable, strcspn(*variable, "="));
+    if (name.rfind("COZE_", 0) == 0) names.push_back(name);
+  }
+  for (const std::string &name : names) {
+    if (name == "COZE_EMULATOR" || name == "COZE_LOG") continue;
+    set(name, "");
+    unsetenv(name.c_str());
+  }
+  set("COZE_API_BASE", ready("/base_url")).set("COZE_WWW_BASE", ready("/www_url"));
+}
+
+Environment::~Environment() {
+  for (const auto &[name, value] : before_) {
+    value ? setenv(name.c_str(), value->c_str(), 1) : unsetenv(name.c_str());
+  }
+}
+
+Environment &Environment::set(const std::string &name, const std::string &value) {
+  const char *old = std::getenv(name.c_str());
+  before_.emplace(name, old ? std::optional<std::string>(old) : std::nullopt);
+  setenv(name.c_str(), value.c_str(), 1);
+  return *this;
+}
+
+Environment &Environment::workload() {
+  set("COZE_WORKLOAD_IDENTITY_CLIENT_ID", ready("/workload/client_id"));
+  set("COZE_WORKLOAD_IDENTITY_CLIENT_SECRET", ready("/workload/client_secret"));
+  set("COZE_WORKLOAD_IDENTITY_TOKEN_ENDPOINT", ready("/workload/token_endpoint"));
+  return set("COZE_WORKLOAD_ACCESS_TOKEN_ENDPOINT", ready("/workload/access_token_endpoint"));
 }
 
 void together(int threads, const std::function<void(int)> &act) {

@@ -9,6 +9,8 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -101,6 +103,20 @@ class World : public testing::Test {
   Request me() { return Request("GET", "/v1/users/me"); }
   // The name of whoever a credential stands for, after a call.
   std::string who(const Auth &auth) { return member(me().send(auth).json(), "/data/user_name"); }
+};
+
+// The environment for credentials, empty but for the hosts; everything is as it was when it goes.
+class Environment {
+ public:
+  Environment();
+  ~Environment();
+  Environment(const Environment &) = delete;
+  Environment &operator=(const Environment &) = delete;
+  Environment &set(const std::string &name, const std::string &value);
+  Environment &workload();  // the emulator's, as the platform would set it
+
+ private:
+  std::map<std::string, std::optional<std::string>> before_;
 };
 
 // Runs `act` on that many threads at the same moment.

@@ -92,7 +92,9 @@ def test_stats(coze):
     coze.poll("nothing")
     coze.token({"grant_type": "nothing"})
     stats = coze.stats()
-    assert stats["by_grant"] == {"authorization_code": 1, "refresh_token": 1, "device_code": 1, "jwt-bearer": 1}
+    once = ("authorization_code", "refresh_token", "device_code", "jwt-bearer")
+    never = ("client_credentials", "token-exchange")
+    assert stats["by_grant"] == {**dict.fromkeys(once, 1), **dict.fromkeys(never, 0)}
     assert stats["token_requests"] == 5 and stats["device_polls"] == 1
     assert stats["by_path"] == {"/api/permission/oauth2/token": 5} and stats["requests"] == 5
     assert stats["connections"] == 1

@@ -46,7 +46,8 @@ def run(emulator_environment, *arguments):
 
 def test_ready_line(start):
     _, ready = start("--control")
-    assert list(ready) == ["base_url", "www_url", "pat", "sat", "web", "pkce", "device", "jwt", "control_url"]
+    apps = ["web", "pkce", "device", "jwt", "workload"]
+    assert list(ready) == ["base_url", "www_url", "pat", "sat", *apps, "control_url"]
     assert ready["base_url"].startswith("http://127.0.0.1:") and ready["control_url"] == ready["base_url"] + "/_control"
     assert ready["pat"].startswith("pat_") and ready["sat"].startswith("sat_")
     assert all(ready[app]["client_id"].endswith(".app.coze") for app in ("web", "pkce", "device"))
@@ -181,11 +182,14 @@ def test_config_gives_credentials_and_settings(start, tmp_path):
         "settings": {"user_name": "小红"},
         "web": {"client_id": "1.app.coze", "client_secret": "s", "redirect_uris": ["https://a.example/cb"]},
         "jwt": {"client_id": "42", "public_key_id": "kid", "private_key_file": keys.private_key_file},
+        "workload": {"client_id": "43", "client_secret": "ws"},
     }
     (tmp_path / "c.json").write_text(json.dumps(config))
     process, ready = start("--config", str(tmp_path / "c.json"))
     try:
         assert ready["web"] == config["web"] and ready["jwt"] == config["jwt"]
+        endpoints = {name: ready["workload"][name] for name in ("token_endpoint", "access_token_endpoint")}
+        assert ready["workload"] == {**config["workload"], **endpoints}
         client = Coze(ready)
         assert client.me("pat_mine").json()["data"]["user_name"] == "小红"
         assert client.jwt_token().status_code == 200

@@ -29,6 +29,7 @@ _APPS: Dict[str, Dict[str, type]] = {
     "pkce": {"client_id": str, "redirect_uris": list, "name": str},
     "device": {"client_id": str, "name": str},
     "jwt": {"client_id": str, "public_key_id": str, "private_key_file": str, "name": str},
+    "workload": {"client_id": str, "client_secret": str, "name": str},
 }
 _WORDS: Dict[type, str] = {
     str: "a text that is not empty",

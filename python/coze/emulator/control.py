@@ -117,7 +117,14 @@ async def forget_requests(call: Call) -> Reply:
 
 async def stats(call: Call) -> Reply:
     emulator, state = call.emulator, call.emulator.state
-    grants = ("authorization_code", "refresh_token", "device_code", "jwt-bearer")
+    grants = (
+        "authorization_code",
+        "refresh_token",
+        "device_code",
+        "jwt-bearer",
+        "client_credentials",
+        "token-exchange",
+    )
     return json_reply(
         {
             "requests": emulator.requests.count,

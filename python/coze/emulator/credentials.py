@@ -43,7 +43,7 @@ class Maker:
 
 @dataclass
 class App:
-    """An OAuth app as the platform knows it. `kind` is web, pkce, device or jwt."""
+    """An OAuth app as the platform knows it. `kind` is web, pkce, device, jwt or workload."""
 
     kind: str
     client_id: str
@@ -85,11 +85,13 @@ _DEFAULT_REDIRECTS = {
 def make_credentials(seed: Optional[int], given: Dict[str, Any]) -> Credentials:
     """Makes up whatever the configuration did not give."""
     maker = Maker(seed, "credentials")
-    web, pkce, device, jwt = (dict(given.get(kind, {})) for kind in ("web", "pkce", "device", "jwt"))
+    kinds = ("web", "pkce", "device", "jwt", "workload")
+    web, pkce, device, jwt, workload = (dict(given.get(kind, {})) for kind in kinds)
     made = {kind: f"{maker.number(20)}.app.coze" for kind in ("web", "pkce", "device")}
     made["jwt"] = maker.number(12)
     pat, sat = "pat_" + maker.text(64), "sat_" + maker.text(64)
     secret, key_id = maker.text(48), maker.text(43)
+    made["workload"], workload_secret = maker.number(18), maker.text(48)
     given_key_file = jwt.get("private_key_file")
     key_file = _write_new_key() if given_key_file is None else given_key_file
     key_id = jwt.get("public_key_id", key_id)
@@ -107,8 +109,10 @@ def make_credentials(seed: Optional[int], given: Dict[str, Any]) -> Credentials:
         app("pkce", pkce, "Example desktop app"),
         app("device", device, "Example device app"),
         app("jwt", jwt, "Example service app"),
+        app("workload", workload, "Example workload"),
     ]
     apps[0].client_secret = web.get("client_secret", secret)
+    apps[4].client_secret = workload.get("client_secret", workload_secret)
     apps[3].public_keys[key_id] = _read_public_key(key_file)
     credentials = Credentials(
         pat=given.get("pat", pat),

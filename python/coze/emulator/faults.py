@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional
+from urllib.parse import parse_qsl
 
 from .call import Call
 
@@ -53,7 +54,10 @@ class Fault:
 def _grant_of(call: Call) -> Optional[str]:
     """The grant type by its last word, as the statistics name it too."""
     try:
-        value = call.json_value()
+        if call.request.content_type == "application/x-www-form-urlencoded":
+            value: Any = dict(parse_qsl(call.body.decode("ascii")))
+        else:
+            value = call.json_value()
     except (ValueError, RecursionError):
         return None
     grant = value.get("grant_type") if isinstance(value, dict) else None

@@ -68,6 +68,13 @@ class OAuthError(Exception):
         return json_reply(body, status)
 
 
+class RfcError(OAuthError):
+    """An error of an endpoint that keeps to RFC 6749 section 5.2, whatever the settings say."""
+
+    def reply(self, log_id: str, shape: str, status_setting: Optional[int]) -> Reply:
+        return super().reply(log_id, "rfc", status_setting)
+
+
 def invalid_request(parameter: str) -> OAuthError:
     return OAuthError("invalid_request", f"invalid request: {parameter}", parameter)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Awaitable, Callable, Dict, List, Pattern, Tuple
 
-from . import api, authorize, chat, control, device, oauth, workflow
+from . import api, authorize, chat, control, device, oauth, workflow, workload
 from .call import Call
 from .replies import AnyReply
 from .tap import CONTROL_PREFIX
@@ -30,6 +30,8 @@ _ROUTES: List[Tuple[str, str, Any]] = [
     ("POST", authorize.CONSENT_PATH, authorize.consent_answer),
     ("GET", oauth.VERIFICATION_PATH, device.device_page),
     ("POST", oauth.VERIFICATION_PATH, device.device_answer),
+    ("POST", workload.IDENTITY_PATH, workload.identity_token),
+    ("POST", workload.ACCESS_PATH, workload.access_token),
     ("GET", "/v1/users/me", api.users_me),
     ("GET", "/v1/workspaces", api.workspaces_list),
     ("POST", "/v1/conversation/create", api.conversations_create),

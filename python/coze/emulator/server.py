@@ -29,6 +29,7 @@ from .routes import OAUTH_PREFIX, match_path
 from .settings import Settings
 from .state import State, user_named
 from .tap import CONTROL_PREFIX, Exchange, RequestLog, Tap
+from .workload import ACCESS_PATH, IDENTITY_PATH
 
 # Requests whose head is longer than aiohttp's default 8 KiB still get an answer: a JWT may be long.
 _LONGEST_LINE = 64 * 1024
@@ -109,7 +110,7 @@ class Emulator:
     def ready(self) -> Dict[str, Any]:
         """The ready line: where it listens and the credentials that it holds."""
         apps = {app.kind: app for app in self.credentials.apps.values()}
-        web_app, pkce, jwt = apps["web"], apps["pkce"], apps["jwt"]
+        web_app, pkce, jwt, workload = apps["web"], apps["pkce"], apps["jwt"], apps["workload"]
         line: Dict[str, Any] = {
             "base_url": self.base_url,
             "www_url": self.www_url,
@@ -126,6 +127,12 @@ class Emulator:
                 "client_id": jwt.client_id,
                 "public_key_id": self.credentials.public_key_id,
                 "private_key_file": self.credentials.private_key_file,
+            },
+            "workload": {
+                "client_id": workload.client_id,
+                "client_secret": workload.client_secret,
+                "token_endpoint": self.base_url + IDENTITY_PATH,
+                "access_token_endpoint": self.base_url + ACCESS_PATH,
             },
         }
         if self.has_control:

@@ -29,6 +29,8 @@ TABLE: Dict[str, Setting] = {
     "slow_down_step_seconds": Setting(5, "seconds", "what a slow_down adds to that pause"),
     "jwt_clock_skew_seconds": Setting(30, "seconds", "how far iat may lie ahead and exp behind"),
     "jwt_duration_seconds": Setting(900, "seconds", "lifetime of a JWT grant's token when none is asked for"),
+    "workload_identity_seconds": Setting(300, "seconds", "lifetime of a workload's identity token"),
+    "workload_token_seconds": Setting(3600, "seconds", "lifetime of a workload's access token"),
     "oauth_error_shape": Setting(
         "coze",
         "choice",

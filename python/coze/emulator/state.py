@@ -107,6 +107,16 @@ class DeviceCode:
 
 
 @dataclass
+class IdentityToken:
+    """What a workload exchanges, once, for an access token."""
+
+    value: str
+    app: App
+    expires_at: float
+    used: bool = False
+
+
+@dataclass
 class Chat:
     id: str
     conversation_id: str
@@ -157,6 +167,7 @@ class State:
             value: AccessToken(value, owner) for value in (credentials.pat, credentials.sat)
         }
         self.refresh_tokens: Dict[str, RefreshToken] = {}
+        self.identity_tokens: Dict[str, IdentityToken] = {}
         self.authorize_requests: Dict[str, AuthorizeRequest] = {}
         self.codes: Dict[str, Code] = {}
         self.device_codes: Dict[str, DeviceCode] = {}

@@ -111,6 +111,33 @@ TEST(Memory, AJwtSurvivesEveryFailedAllocation) {
   expect_works(*credential, *engine);
 }
 
+TEST(Memory, AWorkloadSurvivesEveryFailedAllocation) {
+  const auto engine = std::make_shared<ScriptEngine>();
+  engine->server = [raw = engine.get()](const Sent &) {
+    return raw->answers(200, "{\"access_token\":\"czu_" + std::to_string(raw->count()) + "\"}");
+  };
+  Options options;
+  const auto set = [&](Option id, const char *value) { options.set(static_cast<int32_t>(id), value); };
+  set(Option::workload_client_id, "workload");
+  set(Option::workload_client_secret, "secret");
+  set(Option::workload_token_endpoint, "https://id.example/identity");
+  set(Option::workload_access_token_endpoint, "https://id.example/access");
+  const auto credential = make_workload_credential(engine, options);
+  const int failures = with_each_failure([&] {
+    if (const TokenRef token = credential->current()) credential->invalidate(*token);
+    auto done = std::make_shared<int>(0);
+    credential->get([done](TokenOutcome) { ++*done; });
+    engine->run();
+    EXPECT_EQ(*done, 1);
+  });
+  EXPECT_GT(failures, 20);
+  engine->server = [raw = engine.get()](const Sent &) {
+    return raw->answers(200, R"({"access_token":"czu_new"})");
+  };
+  if (const TokenRef token = credential->current()) credential->invalidate(*token);
+  expect_works(*credential, *engine);
+}
+
 TEST(Memory, ACodeFlowSurvivesEveryFailedAllocation) {
   const auto engine = serving_engine();
   const auto credential = make_pkce_credential(engine, Options(), "pkce.app");

@@ -35,6 +35,7 @@ struct Sent {
   std::string method, url, bearer, body, content_type;
   bool repeatable = false;
   int64_t total_timeout_ms = 0, boot_ms = 0;
+  Headers headers{};
 };
 
 inline std::string http_date(int64_t unix_ms) {
@@ -168,7 +169,8 @@ class ScriptEngine final : public Engine {
                 request.content_type,
                 request.repeatable,
                 request.total_timeout_ms,
-                manual.boot_ms()};
+                manual.boot_ms(),
+                request.headers};
       sent_.push_back(seen);
       open_[ticket] = std::move(done);
       tasks_.push_back([this, ticket, seen = std::move(seen)] { serve(ticket, seen); });

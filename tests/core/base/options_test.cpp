@@ -49,7 +49,7 @@ TEST(OptionTable, HasEachOptionOnce) {
       EXPECT_LE(option.default_int, option.maximum) << option.name;
     }
   }
-  EXPECT_GE(ids.size(), 23u);
+  EXPECT_GE(ids.size(), 28u);
 }
 
 TEST(OptionTable, IsFoundByName) {
@@ -173,6 +173,39 @@ TEST(Options, DoesNotRepeatWhatLooksLikeASecret) {
   EXPECT_EQ(refusal(Option::pkce_method, "pat_hush").find("hush"), std::string::npos);
   EXPECT_EQ(refusal(Option::api_base, "pat_hush").find("hush"), std::string::npos);
   EXPECT_EQ(refusal(Option::workspace_id, "pat_hush x").find("hush"), std::string::npos);
+}
+
+TEST(Options, KeepsSecretsApart) {
+  const auto id = id_of(Option::workload_client_secret);
+  Options options;
+  EXPECT_TRUE(options.secret(Option::workload_client_secret).empty());
+  options.set(id, "hush");
+  EXPECT_TRUE(options.has(Option::workload_client_secret));
+  EXPECT_EQ(options.secret(Option::workload_client_secret).reveal(), "hush");
+  EXPECT_EQ(options.text(Option::workload_client_secret), std::nullopt);
+  EXPECT_EQ(Options().over(options).secret(Option::workload_client_secret).reveal(), "hush");
+  Options other;
+  other.set(id, "other");
+  EXPECT_EQ(other.over(options).secret(Option::workload_client_secret).reveal(), "other");
+  options.set(id, nullptr);
+  EXPECT_FALSE(options.has(Option::workload_client_secret));
+  expect_words(refusal(Option::workload_client_secret, ""), {"workload_client_secret", "empty"});
+  expect_words(refusal(Option::workload_client_secret, int64_t{1}), {"coze_options_set_string"});
+  EXPECT_EQ(refusal(Option::workload_client_secret, "hush\n").find("hush"), std::string::npos);
+}
+
+TEST(Options, ChecksEndpoints) {
+  for (const Option option : {Option::workload_token_endpoint, Option::workload_access_token_endpoint}) {
+    for (const char *good : {"https://id.example/token", "http://127.0.0.1:1/a?b=c", " https://id.example "})
+      EXPECT_EQ(refusal(option, good), "") << good;
+    for (const char *bad : {"", "id.example/token", "ftp://id.example", "https://", "https://a.example/#f"})
+      expect_words(refusal(option, bad), {"endpoint", "whole URL"});
+    EXPECT_EQ(refusal(option, "https://me:hush@id.example/").find("hush"), std::string::npos);
+    EXPECT_NE(refusal(option, "https://me:hush@id.example/"), "");
+  }
+  EXPECT_EQ(refusal(Option::workload_server_env, ""), "");
+  EXPECT_NE(refusal(Option::workload_server_env, "a b"), "");
+  EXPECT_NE(refusal(Option::workload_client_id, ""), "");
 }
 
 TEST(Options, LiesOverOthers) {
