@@ -138,7 +138,7 @@ class FileReader {
   const std::vector<std::string> &unknown() const { return unknown_; }
 
  private:
-  static constexpr size_t longest_list = 10, most_keys = 1'000;  // more is no configuration
+  static constexpr size_t longest_list = 10;
 
   template <class Step>
   void attempt(Step step) {
@@ -159,7 +159,7 @@ class FileReader {
     std::vector<std::string_view> missing;
     std::copy_if(known.begin(), known.end(), std::back_inserter(missing),
                  [&](std::string_view key) { return absent(key); });
-    for (size_t i = 0; i < std::min(json_.size(), most_keys); ++i) {
+    for (size_t i = 0; i < json_.size(); ++i) {
       const std::string key = *json_.key("", i);
       if (std::find(known.begin(), known.end(), key) != known.end()) continue;
       const std::string_view meant = closest(key, missing);
