@@ -88,6 +88,13 @@ const char *coze_flow_state(const coze_flow *flow) { return flow ? or_null(flow-
 const char *coze_flow_verifier(const coze_flow *flow) { return flow ? flow->flow->verifier() : nullptr; }
 int64_t coze_flow_expires_at(const coze_flow *flow) { return flow ? flow->flow->expires_at() : 0; }
 
+coze_status coze_flow_listen(coze_flow *flow) {
+  return guard([&] {
+    usable(flow).flow->listen();
+    return COZE_OK;
+  });
+}
+
 coze_token *coze_flow_finish(coze_flow *flow, const char *redirect, int64_t timeout_ms) {
   return guard([&] {
     coze_flow &own = usable(flow);
