@@ -26,6 +26,7 @@ namespace coze::core {
 namespace {
 
 constexpr size_t max_connections = 64;  // one more, and the oldest has to go
+constexpr int max_at_once = 16;         // let in before the others have their turn
 constexpr int64_t idle_ms = 60'000;     // browsers open connections that they may need later
 constexpr int64_t head_ms = 10'000;     // from the first byte to the end of a head
 constexpr int64_t write_ms = 10'000;
@@ -104,7 +105,8 @@ class Listener::Server {
       return;
     serve_all();
     for (size_t i = 0; i < doors_.size(); ++i) {
-      if (polled_[i + 1].revents != 0) let_in(doors_[i]);
+      for (int turn = 0; polled_[i + 1].revents != 0 && turn < max_at_once && let_in(doors_[i]); ++turn) {
+      }
     }
   }
 
@@ -123,20 +125,21 @@ class Listener::Server {
     connections_.erase(connections_.begin() + static_cast<std::ptrdiff_t>(kept), connections_.end());
   }
 
-  void let_in(const Socket &door) {
+  bool let_in(const Socket &door) {
     Socket socket = accept_from(door);
     if (!socket) {
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
         rest_until_ms_ = now_ms() + rest_ms;
-      return;
+      return false;
     }
     if (connections_.size() == max_connections) {
       const auto oldest = std::find_if(connections_.begin(), connections_.end(),
                                        [](const Connection &one) { return one.phase != Phase::held; });
-      if (oldest == connections_.end()) return;
+      if (oldest == connections_.end()) return false;
       connections_.erase(oldest);
     }
     connections_.push_back({std::move(socket), now_ms() + idle_ms});
+    return true;
   }
 
   // False when the connection has ended. Without memory it ends, and the next one may be luckier.

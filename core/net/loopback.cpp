@@ -16,8 +16,6 @@
 namespace coze::core {
 namespace {
 
-constexpr int backlog = 64;
-
 #if defined(SOCK_CLOEXEC) && defined(SOCK_NONBLOCK)
 Socket new_socket(int family) {
   return Socket(socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -70,7 +68,7 @@ Socket bound(int family, int port, int &fault) {
   const bool good =
       made && setsockopt(made.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
       (family == AF_INET || setsockopt(made.fd(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0) &&
-      bind(made.fd(), address, size) == 0 && listen(made.fd(), backlog) == 0;
+      bind(made.fd(), address, size) == 0 && listen(made.fd(), SOMAXCONN) == 0;
   fault = good ? 0 : errno;
   return good ? std::move(made) : Socket(-1);
 }
