@@ -27,8 +27,6 @@ namespace {
 
 constexpr size_t max_connections = 64;  // one more, and the oldest has to go
 constexpr int max_at_once = 16;         // let in before the others have their turn
-constexpr int64_t idle_ms = 60'000;     // browsers open connections that they may need later
-constexpr int64_t head_ms = 10'000;     // from the first byte to the end of a head
 constexpr int64_t write_ms = 10'000;
 constexpr int64_t drain_ms = 2'000;  // closed while bytes arrive, a connection loses what it was sent
 constexpr int64_t rest_ms = 100;     // without a descriptor for the next connection
@@ -54,8 +52,8 @@ bool would_wait() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == E
 
 class Listener::Server {
  public:
-  Server(std::string_view redirect_uri, Visit visit)
-      : url_(loopback_url(redirect_uri)), visit_(std::move(visit)), doors_(listen_on(url_)) {
+  Server(std::string_view redirect_uri, Visit visit, ListenerLimits limits)
+      : url_(loopback_url(redirect_uri)), visit_(std::move(visit)), limits_(limits), doors_(listen_on(url_)) {
     connections_.reserve(max_connections);
     polled_.reserve(max_connections + doors_.size() + 1);
   }
@@ -138,7 +136,7 @@ class Listener::Server {
       if (oldest == connections_.end()) return false;
       connections_.erase(oldest);
     }
-    connections_.push_back({std::move(socket), now_ms() + idle_ms});
+    connections_.push_back({std::move(socket), now_ms() + limits_.idle_ms});
     return true;
   }
 
@@ -164,7 +162,7 @@ class Listener::Server {
     const ssize_t count = recv(connection.socket.fd(), bytes.data(), bytes.size(), 0);
     if (count == 0) return false;
     if (count < 0) return would_wait();
-    if (connection.text.empty()) connection.deadline_ms = now_ms() + head_ms;
+    if (connection.text.empty()) connection.deadline_ms = now_ms() + limits_.head_ms;
     connection.text.append(bytes.data(), static_cast<size_t>(count));
     Asked asked = read_request(connection.text, url_);
     if (asked.what == Asked::What::unfinished) return true;
@@ -216,6 +214,7 @@ class Listener::Server {
 
   const Url url_;
   const Visit visit_;
+  const ListenerLimits limits_;
   std::atomic<bool> closing_{false};
   Page farewell_;  // written before closing_ is set
   PollHandle wake_;
@@ -227,8 +226,9 @@ class Listener::Server {
   int64_t rest_until_ms_ = 0;
 };
 
-Listener::Listener(std::string_view redirect_uri, Visit visit)
-    : server_(std::make_shared<Server>(redirect_uri, std::move(visit))), generation_(fork_generation()) {}
+Listener::Listener(std::string_view redirect_uri, Visit visit, ListenerLimits limits)
+    : server_(std::make_shared<Server>(redirect_uri, std::move(visit), limits)),
+      generation_(fork_generation()) {}
 
 Listener::~Listener() { close({503, ""}); }
 

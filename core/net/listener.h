@@ -16,6 +16,12 @@ struct Page {
   std::string html;
 };
 
+// How long a connection may say nothing at all, as browsers open some that they may need later, and how long
+// a head may take from its first byte on.
+struct ListenerLimits {
+  int64_t idle_ms = 60'000, head_ms = 10'000;
+};
+
 class Listener {
  public:
   // A GET of exactly the registered path: the page to answer with at once, or nullopt to hold the browser
@@ -26,7 +32,7 @@ class Listener {
   // Takes the port: browsers that come are served from run() on. Throws Error(invalid_argument) unless the
   // URI is http on 127.0.0.1, [::1] or localhost (which means both), Error(io) that names a port that cannot
   // be had.
-  Listener(std::string_view redirect_uri, Visit visit);
+  Listener(std::string_view redirect_uri, Visit visit, ListenerLimits limits = {});
   ~Listener();  // closes
   Listener(const Listener &) = delete;
   Listener &operator=(const Listener &) = delete;

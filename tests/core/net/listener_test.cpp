@@ -322,6 +322,23 @@ TEST_F(ListenerTest, AConnectionThatABrowserOpenedEarlyServesLater) {
   EXPECT_THAT(early.read_all(), StartsWith("HTTP/1.1 200"));
 }
 
+TEST_F(ListenerTest, WhoSaysNothingOrDribblesIsCut) {
+  Listener listener(uri(), [](std::string_view) { return Page{200, "well"}; }, {200, 300});
+  listener.run();
+  const Visitor idle(port), slow(port);
+  int64_t idle_for = 0, slow_for = 0;
+  idle_for = elapsed_ms([&] { EXPECT_EQ(idle.read_all(), ""); });
+  EXPECT_EQ(slow.read_all(), "") << "both were silent";
+  const Visitor dribbler(port);
+  slow_for = elapsed_ms([&] {
+    while (!dribbler.has_news(20)) dribbler.send("G");
+  });
+  EXPECT_GE(idle_for, 150);
+  EXPECT_GE(slow_for, 250);
+  EXPECT_LT(slow_for, 5'000);
+  EXPECT_THAT(get("/cb"), testing::EndsWith("well"));
+}
+
 TEST_F(ListenerTest, AFailingVisitEndsOneConnection) {
   bool fails = true;
   Listener listener(uri(), [&](std::string_view) -> std::optional<Page> {
