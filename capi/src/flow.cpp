@@ -75,7 +75,11 @@ coze_op *coze_flow_new_device_async(coze_auth *auth) {
   });
 }
 
-void coze_flow_free(coze_flow *flow) { free_handle(flow); }
+void coze_flow_free(coze_flow *flow) {
+  if (!flow) return;
+  if (!flow->engine->forked()) quietly(0, [&] { return flow->flow->let_go(), 0; });
+  free_handle(flow);
+}
 
 const char *coze_flow_url(const coze_flow *flow) { return flow ? flow->flow->url().c_str() : nullptr; }
 const char *coze_flow_user_code(const coze_flow *flow) {

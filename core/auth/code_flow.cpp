@@ -388,10 +388,20 @@ void CodeFlow::end(TokenOutcome outcome) {
     ticket_ = 0;
     code_ = Secret();
     finished_ = !outcome.error.has_value();
-    over = std::exchange(answers_, false) || finished_;
+    over = std::exchange(answers_, false) || finished_ || let_go_;
   }
   if (over) stop_listening(login_page(outcome.error ? &*outcome.error : nullptr));
   if (done) done(std::move(outcome));
+}
+
+// Not left to the destructor: the I/O thread may be the last to drop the flow, and the port is wanted again.
+void CodeFlow::let_go() {
+  {
+    std::lock_guard lock(mutex_);
+    let_go_ = true;
+    if (done_) return;
+  }
+  stop_listening(login_page(LoginEnd::given_up));
 }
 
 void CodeFlow::cancel() {

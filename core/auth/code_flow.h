@@ -32,6 +32,7 @@ class CodeFlow final : public Flow, public std::enable_shared_from_this<CodeFlow
   void finish(std::optional<std::string_view> redirect, int64_t timeout_ms,
               std::function<void(TokenOutcome)> done) override;
   void cancel() override;
+  void let_go() override;
 
  private:
   using Done = std::function<void(TokenOutcome)>;
@@ -67,7 +68,7 @@ class CodeFlow final : public Flow, public std::enable_shared_from_this<CodeFlow
   Secret verifier_;
 
   std::mutex mutex_;
-  bool finished_ = false;
+  bool finished_ = false, let_go_ = false;
   // The browser's side.
   std::unique_ptr<Listener> listener_;
   Engine::Ticket closing_ = 0;      // a timer that never fires: it ends when the client closes

@@ -59,6 +59,8 @@ class Flow {
   // The finish that is going on ends in Error(cancelled), within 50 ms; a wait for the browser can be taken
   // up again. Any thread.
   virtual void cancel() = 0;
+  // Its handle is gone: listens no more, from now on, or from the end of the finish that is going on.
+  virtual void let_go() {}
 };
 
 }  // namespace coze::core

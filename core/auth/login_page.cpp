@@ -16,7 +16,7 @@ constexpr std::string_view style = R"(
 body{margin:0;min-height:100vh;display:flex;align-items:center;justify-content:center;padding:16px;
 background:var(--back);color:var(--ink);
 font:16px/1.55 system-ui,"PingFang SC","Microsoft YaHei","Noto Sans CJK SC",sans-serif}
-main{width:100%;max-width:460px;padding:32px 28px;border:1px solid var(--line);border-top:4px solid var(--mark);
+main{width:100%;max-width:460px;padding:32px 28px;border:1px solid var(--line);
 border-radius:12px;background:var(--card);overflow-wrap:anywhere}
 .mark{width:44px;height:44px;margin-bottom:16px;border-radius:50%;background:var(--mark);color:#fff;
 font-size:24px;line-height:44px;text-align:center}

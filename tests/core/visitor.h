@@ -14,6 +14,21 @@
 
 namespace coze::test {
 
+// Where nobody listens, on neither family, and below the ports that the system gives to outgoing connections.
+inline int free_port() {
+  static int next = getpid() * 13;
+  for (;;) {
+    const int port = 10'000 + ++next % 20'000;
+    const int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_port = htons(static_cast<uint16_t>(port));
+    const bool good = bind(fd, reinterpret_cast<sockaddr *>(&address), sizeof address) == 0;
+    ::close(fd);
+    if (good) return port;
+  }
+}
+
 class Visitor {
  public:
   explicit Visitor(int port, int family = AF_INET) : fd_(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)) {

@@ -23,16 +23,6 @@ class ListenTest : public World {
 
   ListenTest() { register_uri(uri); }
 
-  static int free_port() {
-    const int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);  // of both families
-    sockaddr_in6 address{};
-    address.sin6_family = AF_INET6;
-    socklen_t size = sizeof address;
-    EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr *>(&address), size), 0);
-    EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr *>(&address), &size), 0);
-    close(fd);
-    return ntohs(address.sin6_port);
-  }
   static void register_uri(const std::string &uri) {
     control("POST", "/_control/redirect_uris",
             "{\"client_id\":" + json_text(ready("/pkce/client_id")) + ",\"uri\":" + json_text(uri) + "}");

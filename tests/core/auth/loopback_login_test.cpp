@@ -17,18 +17,6 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 
-int free_port() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr *>(&address), size), 0);
-  EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr *>(&address), &size), 0);
-  close(fd);
-  return ntohs(address.sin_port);
-}
-
 class LoopbackLogin : public testing::Test {
  protected:
   const int port = free_port();
@@ -270,9 +258,23 @@ TEST_F(LoopbackLogin, FreeingTheFlowTellsTheBrowserAndFreesThePort) {
   EXPECT_THAT(browser.read_all(), AllOf(StartsWith("HTTP/1.1 503"), HasSubstr("no longer waiting")));
 }
 
+TEST_F(LoopbackLogin, LettingGoFreesThePortWhoeverHoldsTheFlow) {
+  flow->listen();
+  flow->let_go();
+  EXPECT_TRUE(port_is_free());
+  flow->listen();
+  Finish wait(flow, -1);
+  flow->let_go();
+  EXPECT_FALSE(port_is_free()) << "a finish goes on";
+  flow->cancel();
+  EXPECT_EQ(ending(wait), Status::cancelled);
+  EXPECT_TRUE(port_is_free());
+}
+
 TEST_F(LoopbackLogin, AWaitOutlivesTheHandle) {
   flow->listen();
   Finish wait(flow, -1);
+  flow->let_go();
   flow.reset();
   const Visitor browser = visit("code=c0de&state=st4te");
   EXPECT_EQ(ending(wait), Status::ok);
@@ -344,7 +346,8 @@ TEST_F(LoopbackLogin, WhateverComesFirstThereIsOneEnd) {
     const Status status = wait.status();
     EXPECT_TRUE(status == Status::ok || status == Status::cancelled || status == Status::timeout)
         << wait.message();
-    flow.reset();
+    flow->let_go();
+    EXPECT_TRUE(port_is_free()) << "whoever else holds the flow";
   }
 }
 

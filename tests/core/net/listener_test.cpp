@@ -27,7 +27,7 @@ using testing::StartsWith;
 
 class ListenerTest : public testing::Test {
  protected:
-  const int port = closed_port();
+  const int port = free_port();
   std::mutex mutex;
   std::vector<std::string> queries;
   // nullopt holds the browser.
