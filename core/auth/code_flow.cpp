@@ -96,6 +96,8 @@ std::string without_slash(std::string_view text) {
   return std::string(text);
 }
 
+Error cancelled() { return Error(Status::cancelled, "finishing the flow was cancelled"); }
+
 // What the authorize page said in place of a code (RFC 6749 section 4.1.2.1).
 Error refusal(const Redirect &redirect) {
   Status status = classify(400, 0, redirect.error);
@@ -213,7 +215,7 @@ void CodeFlow::woken(uint64_t serial, bool fired) {
     std::lock_guard lock(mutex_);
     if (serial != wait_serial_ || !waiting_) return;
     if (!fired) {
-      error = Error(Status::cancelled, "finishing the flow was cancelled");
+      error = cancelled();
     } else if (!arrival_) {
       error = Error(Status::timeout, "the browser has not come back yet: the flow goes on, call again");
     }
@@ -226,8 +228,12 @@ void CodeFlow::came() {
   Engine::Ticket timer = 0;
   {
     std::lock_guard lock(mutex_);
-    if (!waiting_ || !arrival_ || cancelled_) return;
-    take_browsers(refusal);
+    if (!waiting_ || !arrival_) return;
+    if (cancelled_) {
+      refusal = cancelled();  // and the browser stays for the next finish
+    } else {
+      take_browsers(refusal);
+    }
     timer = std::exchange(ticket_, 0);
   }
   if (timer) credential_->engine()->cancel(timer);
@@ -266,7 +272,7 @@ void CodeFlow::finish(std::optional<std::string_view> redirect, int64_t timeout_
     std::lock_guard lock(mutex_);
     next = begin(redirect, timeout_ms, error);
     serial = wait_serial_;
-    done_ = std::move(done);
+    done_.swap(done);
   } catch (Error &fault) {
     error = std::move(fault);
   }

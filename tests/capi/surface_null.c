@@ -150,8 +150,8 @@ static void flows(coze_auth *pkce) {
   NOTHING(coze_flow_cancel(NULL));
 }
 
-/* A web or PKCE flow that does not listen needs the redirect; a missing one is an error of finish or of what it
- * starts, never a wait. */
+/* A web or PKCE flow that does not listen needs the redirect; a missing one is an error of finish or of what
+ * it starts, never a wait. */
 static void finish_without_redirect(coze_auth *pkce) {
   coze_flow *flow = coze_flow_new(pkce, "https://app.example/cb", NULL, NULL);
   coze_op *op;

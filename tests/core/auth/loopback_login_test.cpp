@@ -217,6 +217,19 @@ TEST_F(LoopbackLogin, CancellingAWaitLetsItBeTakenUpAgain) {
   EXPECT_EQ(finish(-1), Status::ok);
 }
 
+TEST_F(LoopbackLogin, ACancelThatCameFirstLeavesTheBrowserForTheNextFinish) {
+  flow->listen();
+  Finish wait(flow, 1'000);
+  const Visitor browser = visit("code=c0de&state=st4te");
+  until_held();
+  flow->cancel();
+  EXPECT_EQ(ending(wait), Status::cancelled);
+  EXPECT_EQ(engine->count(), 0u);
+  EXPECT_FALSE(browser.has_news(0));
+  EXPECT_EQ(finish(0), Status::ok);
+  EXPECT_THAT(browser.read_all(), HasSubstr("You are logged in"));
+}
+
 TEST_F(LoopbackLogin, CancellingTheExchangeIsToldAndEndsTheListening) {
   engine->server = [](const Sent &) { return std::nullopt; };
   flow->listen();
