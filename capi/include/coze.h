@@ -876,7 +876,8 @@ COZE_API coze_flow *coze_flow_new_device(coze_auth *auth);
 COZE_API coze_op *coze_flow_new_device_async(coze_auth *auth);
 
 /**
- * Lets go of a flow. A finish that was started with coze_flow_finish_async goes on.
+ * Lets go of a flow, which then listens no more. A finish that was started with coze_flow_finish_async goes
+ * on.
  *
  * @param flow may be NULL.
  * @thread any
@@ -945,6 +946,25 @@ COZE_API const char *coze_flow_verifier(const coze_flow *flow);
 COZE_API int64_t coze_flow_expires_at(const coze_flow *flow);
 
 /**
+ * Waits for the browser itself, so that nobody has to paste anything (RFC 8252 section 7.3): listens on the
+ * very host, port and path of the flow's redirect URI until the browser comes there with the flow's state.
+ *
+ * Finish with coze_flow_finish(flow, NULL, …). The browser is kept waiting until the code is exchanged, and
+ * then shown how the login ended; nothing listens any more after that, nor after coze_flow_free and
+ * coze_client_free. Visits that do not belong to the flow are refused and change nothing. Does nothing while
+ * it listens already. The browser must run on this machine, or come through a tunnel such as ssh -L
+ * 8765:127.0.0.1:8765.
+ *
+ * @param flow a web or PKCE flow whose redirect URI is http on 127.0.0.1, [::1] or localhost (both families),
+ * with a port that is free: COZE_E_INVALID_ARGUMENT and COZE_E_IO say what is in the way. A device flow is
+ * COZE_E_STATE.
+ * @return COZE_OK or an error.
+ * @thread one at a time
+ * @since 0.1.0
+ */
+COZE_API coze_status coze_flow_listen(coze_flow *flow);
+
+/**
  * Finishes a flow: checks what came back, gets the token, and logs the credential in.
  *
  * Web and PKCE: the state is checked (COZE_E_STATE_MISMATCH), an error redirect is typed
@@ -952,9 +972,12 @@ COZE_API int64_t coze_flow_expires_at(const coze_flow *flow);
  * decided, the code expired (COZE_E_AUTH_EXPIRED) or the time is over.
  *
  * @param flow the flow.
- * @param redirect web and PKCE: the URL, or its query, as the browser brought it; device: NULL.
- * @param timeout_ms negative = no limit of your own; device: 0 = one poll, COZE_E_AUTH_PENDING when there is
- * no decision yet; web and PKCE: at most this long for the exchange, 0 counts as no limit of your own.
+ * @param redirect web and PKCE: the URL, or its query, as the browser brought it, or NULL to wait for the
+ * browser after coze_flow_listen; device: NULL.
+ * @param timeout_ms negative = no limit of your own. Device: 0 = one poll, COZE_E_AUTH_PENDING when there is
+ * no decision yet. Waiting for the browser: at most this long until it comes (COZE_E_TIMEOUT, the flow goes
+ * on: call again), 0 = only look (COZE_E_AUTH_PENDING); the exchange has TOKEN_TIMEOUT_MS of its own. With a
+ * redirect: at most this long for the exchange, 0 counts as no limit of your own.
  * @return the token, yours, also installed in the credential; NULL on failure.
  * @thread one at a time, coze_flow_cancel excepted
  * @since 0.1.0
@@ -966,7 +989,8 @@ COZE_API coze_token *coze_flow_finish(coze_flow *flow, const char *redirect, int
  * coze_op_take_token.
  *
  * @param flow the flow.
- * @param redirect web and PKCE: the URL, or its query, as the browser brought it; device: NULL.
+ * @param redirect web and PKCE: the URL, or its query, as the browser brought it, or NULL to wait for the
+ * browser after coze_flow_listen; device: NULL.
  * @return the operation, yours; NULL when it could not be started.
  * @thread one at a time
  * @since 0.1.0
@@ -975,6 +999,7 @@ COZE_API coze_op *coze_flow_finish_async(coze_flow *flow, const char *redirect);
 
 /**
  * Ends a finish that is going on in another thread, with COZE_E_CANCELLED; the flow can be finished again.
+ * One that waited for the browser listens on until the flow is freed.
  *
  * @param flow may be NULL.
  * @thread any

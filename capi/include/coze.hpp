@@ -383,11 +383,13 @@ class Flow {
   std::optional<std::string_view> verifier() const { return detail::view(coze_flow_verifier(own_.get())); }
   int64_t expires_at() const noexcept { return coze_flow_expires_at(own_.get()); }
 
+  /** Web and PKCE: waits for the browser at the redirect URI; finish(timeout_ms) then needs no URL. */
+  void listen() { detail::check(coze_flow_listen(own_.get())); }
   /** Web and PKCE: with the URL that came back. */
   Token finish(const std::string &redirect, int64_t timeout_ms = -1) {
     return Token(coze_flow_finish(own_.get(), redirect.c_str(), timeout_ms));
   }
-  /** Device: waits for the person. */
+  /** Device, or after listen(): waits for the person. */
   Token finish(int64_t timeout_ms = -1) { return Token(coze_flow_finish(own_.get(), nullptr, timeout_ms)); }
   Op finish_async(const std::optional<std::string> &redirect = std::nullopt) {
     return Op(coze_flow_finish_async(own_.get(), detail::pointer(redirect)));

@@ -62,7 +62,11 @@ coze_op *coze_flow_new_device_async(coze_auth *auth) {
   });
 }
 
-void coze_flow_free(coze_flow *flow) { free_handle(flow); }
+void coze_flow_free(coze_flow *flow) {
+  if (!flow) return;
+  if (!flow->engine->forked()) quietly(0, [&] { return flow->flow->let_go(), 0; });
+  free_handle(flow);
+}
 
 const char *coze_flow_url(const coze_flow *flow) { return flow ? flow->flow->url().c_str() : nullptr; }
 const char *coze_flow_user_code(const coze_flow *flow) {
@@ -74,6 +78,13 @@ const char *coze_flow_device_code(const coze_flow *flow) {
 const char *coze_flow_state(const coze_flow *flow) { return flow ? or_null(flow->flow->state()) : nullptr; }
 const char *coze_flow_verifier(const coze_flow *flow) { return flow ? flow->flow->verifier() : nullptr; }
 int64_t coze_flow_expires_at(const coze_flow *flow) { return flow ? flow->flow->expires_at() : 0; }
+
+coze_status coze_flow_listen(coze_flow *flow) {
+  return guard([&] {
+    usable(flow).flow->listen();
+    return COZE_OK;
+  });
+}
 
 coze_token *coze_flow_finish(coze_flow *flow, const char *redirect, int64_t timeout_ms) {
   return guard([&] {

@@ -1,19 +1,23 @@
-// Checks in the order that gives the most helpful message, and never lets a pasted mistake end the flow.
-// The texts of requests and answers are grant.h's.
+// Checks in the order that gives the most helpful message, and never lets a pasted mistake or a stranger's
+// visit end the flow. The texts of requests and answers are grant.h's, those for the browser login_page.h's.
 #include "auth/code_flow.h"
 
 #include "auth/install_answer.h"
+#include "auth/login_page.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/url.h"
 #include "net/reply.h"
 
 #include <algorithm>
+#include <limits>
 #include <new>
 #include <utility>
 
 namespace coze::core {
 namespace {
+
+constexpr int64_t never_ms = std::numeric_limits<int64_t>::max() / 4;
 
 [[noreturn]] void refuse(const std::string &message) { throw Error(Status::invalid_argument, message); }
 
@@ -92,6 +96,8 @@ std::string without_slash(std::string_view text) {
   return std::string(text);
 }
 
+Error cancelled() { return Error(Status::cancelled, "finishing the flow was cancelled"); }
+
 // What the authorize page said in place of a code (RFC 6749 section 4.1.2.1).
 Error refusal(const Redirect &redirect) {
   Status status = classify(400, 0, redirect.error);
@@ -126,28 +132,189 @@ CodeFlow::CodeFlow(std::shared_ptr<Credential> credential, std::string_view redi
   url_ = authorize_url(settings, redirect_uri_, state_, challenge);
 }
 
+// Takes no lock: in a forked child it may be held by a thread that is not here.
+CodeFlow::~CodeFlow() {
+  if (listener_) listener_->close(login_page(LoginEnd::given_up));
+  try {
+    if (closing_) credential_->engine()->cancel(closing_);
+  } catch (const std::bad_alloc &) {  // it stays, and says nothing
+  }
+}
+
+// --- the browser
+
+void CodeFlow::listen() {
+  const std::shared_ptr<Engine> &engine = credential_->engine();
+  engine->check_usable();
+  std::lock_guard lock(mutex_);
+  if (finished_) throw Error(Status::state, "this flow has brought its token already: start another one");
+  if (listener_) return;
+  if (done_) throw Error(Status::state, "this flow is being finished already: listen before that");
+  const std::weak_ptr<CodeFlow> weak = weak_from_this();
+  auto listener =
+      std::make_unique<Listener>(redirect_uri_, [weak](std::string_view query) -> std::optional<Page> {
+        const auto self = weak.lock();
+        return self ? self->visited(query) : login_page(LoginEnd::given_up);
+      });
+  if (!closing_) {
+    closing_ = engine->after(never_ms, [weak](bool) {
+      if (const auto self = weak.lock()) self->stop_listening(login_page(LoginEnd::given_up));
+    });
+  }
+  listener->run();
+  listener_ = std::move(listener);
+}
+
+// Holds the browser that belongs to this flow until it is known how the login ends; all others are told off.
+std::optional<Page> CodeFlow::visited(std::string_view query) {
+  const std::shared_ptr<Engine> &engine = credential_->engine();
+  try {
+    std::string redirect = "?" + std::string(query);
+    Arrival arrival = arrival_in(redirect);
+    wipe(redirect);
+    std::lock_guard lock(mutex_);
+    if (finished_ || arrival_ || (done_ && !waiting_)) return login_page(LoginEnd::second);
+    if (waiting_) engine->post([self = shared_from_this()] { self->came(); });
+    arrival_ = std::move(arrival);
+    return std::nullopt;
+  } catch (const Error &error) {
+    engine->log().write(LogLevel::warn,
+                        "a browser came back that does not belong to the login: " + error.message);
+    return login_page(LoginEnd::stranger);
+  }
+}
+
+// The browser may come, and be served, before the timer is set.
+void CodeFlow::wait(uint64_t serial, int64_t timeout_ms) {
+  const std::shared_ptr<Engine> engine = credential_->engine();
+  Engine::Ticket ticket = 0;
+  std::optional<Error> error;
+  try {
+    ticket = engine->after(timeout_ms < 0 ? never_ms : std::min(timeout_ms, never_ms),
+                           [self = shared_from_this(), serial](bool fired) { self->woken(serial, fired); });
+  } catch (Error &fault) {
+    error = std::move(fault);
+  } catch (const std::bad_alloc &) {
+    error = Error(Status::memory, "out of memory");
+  }
+  bool present = false, late = false;
+  {
+    std::lock_guard lock(mutex_);
+    present = serial == wait_serial_;
+    late = cancelled_ || !present;
+    if (present) ticket_ = ticket;
+  }
+  if (error && present) return end({{}, std::move(error)});
+  if (ticket && late) engine->cancel(ticket);
+}
+
+// The time is over, or the wait was cancelled, by hand or by a closing client.
+void CodeFlow::woken(uint64_t serial, bool fired) {
+  std::optional<Error> error;
+  {
+    std::lock_guard lock(mutex_);
+    if (serial != wait_serial_ || !waiting_) return;
+    if (!fired) {
+      error = cancelled();
+    } else if (!arrival_) {
+      error = Error(Status::timeout, "the browser has not come back yet: the flow goes on, call again");
+    }
+  }
+  return error ? end({{}, std::move(error)}) : came();
+}
+
+void CodeFlow::came() {
+  std::optional<Error> refusal;
+  Engine::Ticket timer = 0;
+  {
+    std::lock_guard lock(mutex_);
+    if (!waiting_ || !arrival_) return;
+    if (cancelled_) {
+      refusal = cancelled();  // and the browser stays for the next finish
+    } else {
+      take_browsers(refusal);
+    }
+    timer = std::exchange(ticket_, 0);
+  }
+  if (timer) credential_->engine()->cancel(timer);
+  return refusal ? end({{}, std::move(refusal)}) : exchange();
+}
+
+// From here on there is an exchange, which has a time of its own.
+void CodeFlow::take_browsers(std::optional<Error> &refusal) {
+  code_ = std::move(arrival_->code);
+  refusal = std::move(arrival_->refusal);
+  arrival_.reset();
+  waiting_ = false;
+  ++wait_serial_;
+  answers_ = true;
+  timeout_ms_ = -1;
+}
+
+void CodeFlow::stop_listening(Page farewell) {
+  std::unique_ptr<Listener> listener;
+  {
+    std::lock_guard lock(mutex_);
+    listener = std::move(listener_);
+    arrival_.reset();
+  }
+  if (listener) listener->close(std::move(farewell));
+}
+
+// --- finishing
+
 void CodeFlow::finish(std::optional<std::string_view> redirect, int64_t timeout_ms, Done done) {
   std::optional<Error> error;
+  std::optional<Next> next;
+  uint64_t serial = 0;
   try {
     credential_->engine()->check_usable();
     std::lock_guard lock(mutex_);
-    if (done_) throw Error(Status::state, "this flow is being finished already: wait for that, or cancel it");
-    if (finished_) throw Error(Status::state, "this flow has brought its token already: start another one");
-    code_ = code_in(redirect);
-    sent_again_ = cancelled_ = false;
-    timeout_ms_ = timeout_ms;
-    done_ = std::move(done);
+    next = begin(redirect, timeout_ms, error);
+    serial = wait_serial_;
+    done_.swap(done);
   } catch (Error &fault) {
     error = std::move(fault);
   }
-  if (error) return done({{}, std::move(error)});
-  exchange();
+  if (!next) return done({{}, std::move(error)});
+  if (next == Next::wait) return wait(serial, timeout_ms);
+  return next == Next::end ? end({{}, std::move(error)}) : exchange();
 }
 
-Secret CodeFlow::code_in(std::optional<std::string_view> redirect) const {
-  if (!redirect) refuse("redirect is missing: give the URL that the browser was sent to, or its query");
-  const Redirect came = read_redirect(*redirect);
-  check_address(trim(*redirect));
+// Decides how the finish goes on, or throws; `refusal` is what it ends in.
+CodeFlow::Next CodeFlow::begin(std::optional<std::string_view> redirect, int64_t timeout_ms,
+                               std::optional<Error> &refusal) {
+  if (done_) throw Error(Status::state, "this flow is being finished already: wait for that, or cancel it");
+  if (finished_) throw Error(Status::state, "this flow has brought its token already: start another one");
+  std::optional<Arrival> pasted;
+  if (redirect) {
+    pasted = arrival_in(*redirect);
+    if (pasted->refusal) throw std::move(*pasted->refusal);
+  }
+  if (!redirect && !listener_) {
+    throw Error(
+        Status::state,
+        "nothing listens for the browser: call coze_flow_listen first, or pass the redirect, which is the "
+        "URL that the browser was sent to, or its query");
+  }
+  if (!redirect && !arrival_ && timeout_ms == 0) {
+    throw Error(Status::auth_pending, "the browser has not come back yet: finish again later");
+  }
+  cancelled_ = sent_again_ = false;
+  if (arrival_) {
+    take_browsers(refusal);
+    return refusal ? Next::end : Next::exchange;
+  }
+  waiting_ = !redirect;
+  if (waiting_) return Next::wait;
+  code_ = std::move(pasted->code);
+  timeout_ms_ = timeout_ms;
+  return Next::exchange;
+}
+
+CodeFlow::Arrival CodeFlow::arrival_in(std::string_view redirect) const {
+  const Redirect came = read_redirect(redirect);
+  check_address(trim(redirect));
   if (!came.has_state) {
     throw Error(Status::state_mismatch,
                 "the redirect carries no state, so nothing shows that it answers this flow: "
@@ -158,7 +325,7 @@ Secret CodeFlow::code_in(std::optional<std::string_view> redirect) const {
                 "the redirect's state is not this flow's: it answers another attempt to log "
                 "in, or somebody forged it; open this flow's URL again");
   }
-  if (!came.error.empty()) throw refusal(came);
+  if (!came.error.empty()) return {{}, refusal(came)};
   const GrantSettings &settings = credential_->settings();
   const std::string iss = without_slash(came.iss);
   if (!iss.empty() && iss != without_slash(settings.api_base) && iss != without_slash(settings.www_base)) {
@@ -167,7 +334,7 @@ Secret CodeFlow::code_in(std::optional<std::string_view> redirect) const {
                                             ": it comes from another server; check api_base and www_base");
   }
   if (came.code.empty()) refuse("redirect has the right state but no code: pass on the whole redirect");
-  return Secret(came.code);
+  return {Secret(came.code), {}};
 }
 
 // Only a whole URL says where the browser was sent.
@@ -220,16 +387,32 @@ void CodeFlow::answered(Outcome outcome) {
   wipe(outcome.reply->body);
 }
 
+// The browser gets its page first: a program may exit as soon as it knows.
 void CodeFlow::end(TokenOutcome outcome) {
   Done done;
+  bool over = false;
   {
     std::lock_guard lock(mutex_);
     done = std::exchange(done_, nullptr);
+    waiting_ = false;
+    ++wait_serial_;
     ticket_ = 0;
     code_ = Secret();
     finished_ = !outcome.error.has_value();
+    over = std::exchange(answers_, false) || finished_ || let_go_;
   }
+  if (over) stop_listening(login_page(outcome.error ? &*outcome.error : nullptr));
   if (done) done(std::move(outcome));
+}
+
+// Not left to the destructor: the I/O thread may be the last to drop the flow, and the port is wanted again.
+void CodeFlow::let_go() {
+  {
+    std::lock_guard lock(mutex_);
+    let_go_ = true;
+    if (done_) return;
+  }
+  stop_listening(login_page(LoginEnd::given_up));
 }
 
 void CodeFlow::cancel() {

@@ -39,6 +39,10 @@ DeviceFlow::DeviceFlow(std::shared_ptr<Credential> credential, DeviceCode code, 
   interval_ms_ = code_.interval_s * 1000;
 }
 
+void DeviceFlow::listen() {
+  throw Error(Status::state, "no browser comes back from a device flow: finish it, which asks the server");
+}
+
 void DeviceFlow::finish(std::optional<std::string_view> redirect, int64_t timeout_ms, Done done) {
   TokenOutcome outcome;
   try {

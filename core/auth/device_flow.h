@@ -24,6 +24,7 @@ class DeviceFlow final : public Flow, public std::enable_shared_from_this<Device
   const char *verifier() const override { return nullptr; }
   int64_t expires_at() const override { return expires_at_; }
 
+  void listen() override;
   void finish(std::optional<std::string_view> redirect, int64_t timeout_ms,
               std::function<void(TokenOutcome)> done) override;
   void cancel() override;

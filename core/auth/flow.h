@@ -42,14 +42,25 @@ class Flow {
   virtual const char *verifier() const = 0;          // PKCE, else nullptr
   virtual int64_t expires_at() const = 0;            // device: Unix seconds; 0 = no limit known
 
-  // Web and PKCE: `redirect` is the URL or query as it arrived. Device: nullopt, polls until the answer or
-  // timeout_ms (negative = until the code expires; 0 = one poll, which may end in Error(auth_pending)).
-  // For web and PKCE a positive timeout_ms bounds the exchange. `done` once, inline for what needs no
-  // network, else on the I/O thread. One finish at a time: Error(state).
+  // Web and PKCE: waits for the browser at the redirect URI from here on, until one has come with the right
+  // state and was answered. Nothing happens while it listens already. Throws Error(invalid_argument) for a
+  // redirect URI that is not http on a loopback host, Error(io) for a port that cannot be had, Error(state)
+  // for a device flow and after the token.
+  virtual void listen() = 0;
+
+  // Web and PKCE: `redirect` is the URL or query as it arrived; a positive timeout_ms bounds the exchange.
+  // nullopt after listen(): waits for the browser, at most timeout_ms (negative = no limit; 0 = only looks,
+  // which may end in Error(auth_pending)), then exchanges; a browser that has come is preferred to
+  // `redirect`. Device: nullopt, polls until the answer or timeout_ms (negative = until the code expires; 0 =
+  // one poll, which may end in Error(auth_pending)). `done` once, inline for what needs no network, else on
+  // the I/O thread. One finish at a time: Error(state).
   virtual void finish(std::optional<std::string_view> redirect, int64_t timeout_ms,
                       std::function<void(TokenOutcome)> done) = 0;
-  // The finish that is going on ends in Error(cancelled), within 50 ms. Any thread.
+  // The finish that is going on ends in Error(cancelled), within 50 ms; a wait for the browser can be taken
+  // up again. Any thread.
   virtual void cancel() = 0;
+  // Its handle is gone: listens no more, from now on, or from the end of the finish that is going on.
+  virtual void let_go() {}
 };
 
 }  // namespace coze::core

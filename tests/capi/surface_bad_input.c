@@ -274,6 +274,8 @@ static void finishing_flows(coze_client *client) {
   coze_auth *pkce = coze_auth_new_pkce(client, "123.app.coze", NULL);
   coze_flow *flow = coze_flow_new(pkce, "https://app.example/cb", "right-state", NULL);
   REQUIRE(flow != NULL);
+  FAILS(coze_flow_listen(flow) == COZE_E_INVALID_ARGUMENT, COZE_E_INVALID_ARGUMENT, "redirect_uri",
+        "127.0.0.1");
   BAD_NULL(coze_flow_finish(flow, "", 0), "redirect");
   BAD_NULL(coze_flow_finish(flow, NOT_UTF8, 0), "redirect", "UTF-8");
   FAILS(coze_flow_finish(flow, "https://app.example/cb?code=" CANARY, 0) == NULL, COZE_E_STATE_MISMATCH,

@@ -160,13 +160,14 @@ static void flows(coze_auth *pkce) {
   GIVES(coze_flow_state(NULL), NULL);
   GIVES(coze_flow_verifier(NULL), NULL);
   GIVES(coze_flow_expires_at(NULL), 0);
+  STATUS_FOR(coze_flow_listen(NULL), "flow");
   NULL_FOR(coze_flow_finish(NULL, NULL, 0), "flow");
   NULL_FOR(coze_flow_finish_async(NULL, NULL), "flow");
   NOTHING(coze_flow_cancel(NULL));
 }
 
-/* A web or PKCE flow needs the redirect; a missing one is an error of finish or of what it starts, never a
- * wait. */
+/* A web or PKCE flow that does not listen needs the redirect; a missing one is an error of finish or of what
+ * it starts, never a wait. */
 static void finish_without_redirect(coze_auth *pkce) {
   coze_flow *flow = coze_flow_new(pkce, "https://app.example/cb", NULL, NULL);
   coze_op *op;
@@ -174,11 +175,11 @@ static void finish_without_redirect(coze_auth *pkce) {
   GIVES(coze_flow_user_code(flow), NULL);
   GIVES(coze_flow_device_code(flow), NULL);
   GIVES(coze_flow_expires_at(flow), 0);
-  CHECK_REFUSED(coze_flow_finish(flow, NULL, -1), COZE_E_INVALID_ARGUMENT);
+  CHECK_REFUSED(coze_flow_finish(flow, NULL, -1), COZE_E_STATE);
   CHECK(strstr(last_message(), "redirect") != NULL);
   op = coze_flow_finish_async(flow, NULL);
-  if (op) CHECK_STATUS(coze_op_wait(op, -1), COZE_E_INVALID_ARGUMENT);
-  CHECK_STATUS(last_status(), COZE_E_INVALID_ARGUMENT);
+  if (op) CHECK_STATUS(coze_op_wait(op, -1), COZE_E_STATE);
+  CHECK_STATUS(last_status(), COZE_E_STATE);
   CHECK(strstr(last_message(), "redirect") != NULL);
   coze_op_free(op);
   coze_flow_free(flow);

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -127,6 +128,41 @@ class Examples(unittest.TestCase):
         out, err = program.communicate(self.visit(self.address(program), "--deny"), timeout=SECONDS)
         self.assertEqual(program.returncode, 1, out + err)
         self.assertIn("login:", err)
+
+    def come_back_by_itself(self, *arguments):
+        """A login whose browser visits the program; what it was shown, the exit code, and what was printed."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            uri = f"http://127.0.0.1:{free.getsockname()[1]}/callback"
+        control("/_control/redirect_uris", {"client_id": READY["pkce"]["client_id"], "uri": uri})
+        program = self.start("loopback_login", COZE_PKCE_OAUTH_REDIRECT_URI=uri)
+        landed = self.visit(self.address(program), *arguments).strip()
+        self.assertTrue(landed.startswith(uri), landed)
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(landed, timeout=SECONDS) as answer:
+            page = answer.read().decode()
+        out, err = program.communicate(timeout=SECONDS)
+        return page, program.returncode, out + err
+
+    def test_loopback_login(self):
+        page, code, said = self.come_back_by_itself()
+        self.assertIn("You are logged in", page)
+        self.assertEqual(code, 0, said)
+        self.assertIn("Hello, Alex", said)
+
+    def test_loopback_login_refused(self):
+        page, code, said = self.come_back_by_itself("--deny")
+        self.assertIn("Access was denied", page)
+        self.assertEqual(code, 1, said)
+        self.assertIn("login: The person refused the authorization", said)
+
+    def test_loopback_login_on_a_port_that_is_taken(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            uri = f"http://127.0.0.1:{port}/callback"
+            done = self.run_program("loopback_login", code=1, COZE_PKCE_OAUTH_REDIRECT_URI=uri)
+        self.assertIn(f"127.0.0.1:{port}", done.stderr)
 
     def test_device_oauth(self):
         program = self.start("device_oauth")

@@ -1,14 +1,17 @@
-"""The consent and device pages in a real Chromium, with JavaScript and without."""
+"""The consent and device pages in a real Chromium, with JavaScript and without, and a program that it logs in."""
 
 import os
+import re
 import shutil
+import socket
 import socketserver
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from conftest import oauth_error
+from conftest import ROOT, oauth_error
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -188,3 +191,106 @@ def test_error_page(coze, browser):
     browser.get(coze.authorize_url(client_id="1.app.coze"))
     assert "client_id" in browser.find_element(By.CSS_SELECTOR, "[role=alert]").text
     screenshot(browser, "error")
+
+
+# The program's side: examples/c/loopback_login.c, built with the library, waits for this browser.
+
+
+class Program:
+    """A run of the example; `url` is the address that it asks the person to open."""
+
+    def __init__(self, coze, host):
+        binary = ROOT / "build/dev/examples/loopback_login"
+        assert binary.exists(), "build it first: cmake --preset dev && cmake --build --preset dev"
+        with socket.socket(socket.AF_INET6) as free:
+            free.bind(("::", 0))  # of both families
+            self.port = free.getsockname()[1]
+        self.uri = f"http://{host}:{self.port}/callback"
+        coze.control("redirect_uris", {"client_id": coze.ready["pkce"]["client_id"], "uri": self.uri})
+        environment = {
+            "COZE_API_BASE": coze.base,
+            "COZE_PKCE_OAUTH_CLIENT_ID": coze.ready["pkce"]["client_id"],
+            "COZE_PKCE_OAUTH_REDIRECT_URI": self.uri,
+        }
+        self.process = subprocess.Popen(
+            [binary], env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.url = next((found.group() for line in self.process.stdout if (found := re.search(r"http\S+", line))), "")
+        assert self.url, self.process.communicate(timeout=WAIT_SECONDS)
+
+    def end(self):
+        """The exit code and everything that was printed after the address."""
+        out, err = self.process.communicate(timeout=WAIT_SECONDS)
+        return self.process.returncode, out + err
+
+    def listens(self):
+        with socket.socket() as visitor:
+            return visitor.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+@pytest.fixture
+def program(coze):
+    started = []
+
+    def start(host="127.0.0.1"):
+        started.append(Program(coze, host))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.process.kill()
+        one.process.communicate()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_program_is_logged_in(coze, browser, program, host):
+    login = program(host)
+    browser.get(login.url)
+    user = browser.find_element(By.ID, "user")
+    user.clear()
+    user.send_keys("Zoë")
+    browser.find_element(By.ID, "approve").click()
+    wait_for(browser, lambda: "You are logged in" in browser.title)
+    screenshot(browser, f"loopback-approve-{host}")
+    text = browser.find_element(By.TAG_NAME, "main").text
+    assert "close this window and return to the program" in text and "登录成功" in text
+    assert browser.current_url.startswith(login.uri + "?code=")
+    code, said = login.end()
+    assert code == 0 and "Hello, Zoë" in said, said
+    assert not login.listens()
+
+
+def test_a_program_is_told_of_a_refusal(coze, browser, program):
+    login = program()
+    browser.get(login.url)
+    browser.find_element(By.ID, "deny").click()
+    wait_for(browser, lambda: "Access was denied" in browser.title)
+    screenshot(browser, "loopback-deny")
+    code, said = login.end()
+    assert code == 1 and "login: The person refused the authorization" in said, said
+    assert not login.listens()
+
+
+def test_a_program_says_why_a_login_failed(coze, browser, program):
+    login = program()
+    fault = coze.fault(match={"path": "/api/permission/oauth2/token"}, status=500, times=1)
+    browser.get(login.url)
+    browser.find_element(By.ID, "approve").click()
+    wait_for(browser, lambda: "did not succeed" in browser.title)
+    screenshot(browser, "loopback-failed")
+    assert browser.find_element(By.CLASS_NAME, "why").text
+    assert coze.fired(fault) == 1
+    assert login.end()[0] == 1
+
+
+def test_a_strangers_link_does_not_end_a_login(coze, browser, program):
+    login = program()
+    browser.get(login.uri + "?code=stolen&state=guessed")
+    assert "does not belong to the login" in browser.find_element(By.TAG_NAME, "main").text
+    screenshot(browser, "loopback-stranger")
+    browser.get(f"http://127.0.0.1:{login.port}/favicon.ico")
+    assert "nothing here" in browser.find_element(By.TAG_NAME, "body").text
+    browser.get(login.url)
+    browser.find_element(By.ID, "approve").click()
+    wait_for(browser, lambda: "You are logged in" in browser.title)
+    assert login.end()[0] == 0

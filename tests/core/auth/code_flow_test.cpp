@@ -201,8 +201,8 @@ TEST_F(CodeFlowTest, TheIssuerIsComparedWhenItIsNamed) {
 }
 
 TEST_F(CodeFlowTest, AWrongPasteDoesNotEndTheFlow) {
-  EXPECT_EQ(finish(std::nullopt), Status::invalid_argument);
-  EXPECT_THAT(message, HasSubstr("redirect is missing"));
+  EXPECT_EQ(finish(std::nullopt), Status::state);
+  EXPECT_THAT(message, HasSubstr("call coze_flow_listen first, or pass the redirect"));
   EXPECT_EQ(finish("c0de"), Status::invalid_argument);
   EXPECT_THAT(message, HasSubstr("the code alone is not enough"));
   EXPECT_THAT(message, Not(HasSubstr("c0de")));

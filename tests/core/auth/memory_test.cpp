@@ -3,6 +3,7 @@
 #include "auth/flow.h"
 #include "core/auth/script_engine.h"
 #include "core/auth/test_key.h"
+#include "core/visitor.h"
 
 #include <gtest/gtest.h>
 
@@ -148,6 +149,36 @@ TEST(Memory, ACodeFlowSurvivesEveryFailedAllocation) {
   });
   EXPECT_GT(failures, 20);
   engine->run();
+  EXPECT_EQ(credential->current()->access(), "czu_new");
+}
+
+// The listener's thread has memory: what fails is the program's side of it.
+TEST(Memory, ALoginWhoseBrowserComesSurvivesEveryFailedAllocation) {
+  const auto engine = serving_engine();
+  const auto credential = make_pkce_credential(engine, Options(), "pkce.app");
+  const int port = free_port();
+  const std::string uri = "http://127.0.0.1:" + std::to_string(port) + "/cb";
+  int answers = 0;
+  const int failures = with_each_failure([&] {
+    const auto flow = Flow::make(credential, uri, "state", std::nullopt);
+    flow->listen();
+    const Visitor browser = [&] {
+      Spared spared;
+      Visitor first(port), second(port);
+      first.send(browser_get(port, "/cb?code=c&state=state"));
+      second.send(browser_get(port, "/cb?code=c&state=state"));
+      EXPECT_TRUE(second.has_news()) << "the first one is held";
+      return first;
+    }();
+    int done = 0;
+    flow->finish(std::nullopt, -1, [&done](TokenOutcome) { ++done; });
+    engine->run();
+    Spared spared;
+    EXPECT_EQ(done, 1);
+    answers += browser.read_all().starts_with("HTTP/1.1 ");
+  });
+  EXPECT_GT(failures, 20);
+  EXPECT_GT(answers, 5);
   EXPECT_EQ(credential->current()->access(), "czu_new");
 }
 
