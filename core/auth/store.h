@@ -53,7 +53,9 @@ std::shared_ptr<Store> make_file_store(std::optional<std::string_view> folder);
 // owner's lock ends by itself. How durable a save is, is the server's setting. Throws
 // Error(invalid_argument), or Error(io) in a library that was built without hiredis.
 std::shared_ptr<Store> make_redis_store(std::string_view url, const Options &options);
-// The Secret Service (libsecret). Throws Error(io) when the library or the service is not there.
+// The system's keyring: the Secret Service, through libsecret. Its locks are files in make_file_store's
+// default folder. Throws Error(io) when there is no keyring; one that is locked is there, and only its
+// entries throw. No option concerns it.
 std::shared_ptr<Store> make_keyring_store(const Options &options);
 
 }  // namespace coze::core
