@@ -14,7 +14,7 @@
  *     coze_auth_free(auth); coze_client_free(client);
  *
  * OWNERSHIP. What a function whose name holds _new, _from_, _get_token, _finish, _send, _stream, _async,
- * _take_, _parse or ends in _json returns is yours: give it to the _free of its type.
+ * _take_, _parse, _clone or ends in _json returns is yours: give it to the _free of its type.
  * (coze_token_to_json is a getter: borrowed.)
  * Every other pointer is borrowed from the first argument and lives as long as that does, unless its comment
  * says less. Everything that you pass in is copied or not kept. Handles may be freed in any order, from any

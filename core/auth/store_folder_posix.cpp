@@ -9,7 +9,6 @@
 #include <cstdlib>
 #include <dirent.h>
 #include <fcntl.h>
-#include <filesystem>
 #include <pwd.h>
 #include <unistd.h>
 #include <vector>
@@ -157,10 +156,11 @@ std::string PrivateFolder::place(std::optional<std::string_view> named) {
         Status::invalid_argument,
         "the folder " + shown(path) + " begins with ~, which only a shell expands: give the whole path");
   }
-  std::error_code fault;
-  const std::filesystem::path absolute = std::filesystem::absolute(path, fault);
-  if (fault) fail("find the working folder that " + shown(path) + " starts from", fault.value());
-  return without_end_slashes(absolute.string());
+  if (path.front() == '/') return without_end_slashes(path);
+  // Not through std::filesystem, which would bring the whole of the locale library along: a megabyte.
+  std::unique_ptr<char, decltype(&std::free)> here(getcwd(nullptr, 0), std::free);
+  if (!here) fail("find the working folder that " + shown(path) + " starts from", errno);
+  return without_end_slashes(std::string(here.get()) + "/" + path);
 }
 
 PrivateFolder::PrivateFolder(std::string path, std::unique_ptr<OwnFd> fd)

@@ -1,12 +1,12 @@
-/* A login that lasts: the first run asks a person, every later run does not. Run ten at once: one of them renews the
- * login when it is due, the others take over its token.
+/* A login that lasts: the first run asks a person, every later run does not. Run ten at once: one of them
+ * renews the login when it is due, the others take over its token.
  *
  *   COZE_DEVICE_OAUTH_CLIENT_ID=… ./login_once            says hello, after a login if there is none
  *   COZE_DEVICE_OAUTH_CLIENT_ID=… ./login_once logout     forgets the login
  *   COZE_API_BASE=https://api.coze.cn for the Chinese region; default https://api.coze.com.
  *
- * The login is kept in $XDG_STATE_HOME/coze or ~/.local/state/coze, readable by you alone. A web or PKCE app does the
- * same with coze_flow_new.
+ * The login is kept in $XDG_STATE_HOME/coze or ~/.local/state/coze, readable by you alone. A web or PKCE app
+ * does the same with coze_flow_new.
  */
 #include <coze.h>
 #include <stdio.h>
