@@ -131,7 +131,7 @@ static void credentials(coze_client *client, coze_auth *auth, coze_token *token)
 
 static void stores(void) {
   /* NULL is the default folder, and a keyring is there or not: what may be NULL is not refused. */
-  NULL_FOR(coze_store_new_file("", NULL), "folder");
+  CHECK(coze_store_new_file("", NULL) == NULL && last_status() == COZE_E_INVALID_ARGUMENT);
   coze_store_free(coze_store_new_keyring(NULL));
   NULL_FOR(coze_store_new_redis(NULL, NULL), "url");
   NOTHING(coze_store_free(NULL));
