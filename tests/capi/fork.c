@@ -455,9 +455,19 @@ static void *hammer(void *argument) {
       CHECK(token != NULL);
       CHECK_STATUS(coze_auth_set_token(logins->auths[i], logins->tokens[i]), COZE_OK);
       coze_auth_invalidate(logins->auths[i], token);
-      coze_auth_revision(logins->auths[i]);
       coze_token_free(token);
     }
+  }
+  return NULL;
+}
+
+/* Of no effect but that each takes a lock for an instant. */
+static void *touch(void *argument) {
+  struct logins *logins = (struct logins *)argument;
+  int i;
+  while (!is_stopped()) {
+    for (i = 0; i < 30000; ++i)
+      coze_auth_invalidate(logins->auths[PKCE + i % (LOGINS - PKCE)], logins->tokens[PAT]);
   }
   return NULL;
 }
@@ -484,12 +494,12 @@ static void clone_amid_hammering(const struct logins *logins, int i) {
 
 static void clones_amid_hammering(void) {
   struct logins logins;
-  pthread_t threads[2];
+  pthread_t threads[3];
   int i;
   server = server_start();
   log_in(&logins);
   stop_calling = 0;
-  for (i = 0; i < 2; ++i) threads[i] = start_thread(hammer, &logins);
+  for (i = 0; i < 3; ++i) threads[i] = start_thread(i == 0 ? hammer : touch, &logins);
   for (i = 0; i < 100; ++i) {
     pid_t child = fork();
     if (child == 0) {
@@ -503,7 +513,7 @@ static void clones_amid_hammering(void) {
   pthread_mutex_lock(&stop_mutex);
   stop_calling = 1;
   pthread_mutex_unlock(&stop_mutex);
-  for (i = 0; i < 2; ++i) pthread_join(threads[i], NULL);
+  for (i = 0; i < 3; ++i) pthread_join(threads[i], NULL);
   free_logins(&logins);
   remove_folder(logins.folder);
   server_stop(server);
