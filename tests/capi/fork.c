@@ -472,6 +472,13 @@ static void *touch(void *argument) {
   return NULL;
 }
 
+/* The allocators of the sanitizers do not survive a fork amid an allocation: there nobody may allocate. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAMMERS 0
+#else
+#define HAMMERS 1
+#endif
+
 /* A moment in which the parent had no token to show is one in which somebody must log in, and nothing worse.
  */
 static void clone_amid_hammering(const struct logins *logins, int i) {
@@ -499,7 +506,7 @@ static void clones_amid_hammering(void) {
   server = server_start();
   log_in(&logins);
   stop_calling = 0;
-  for (i = 0; i < 3; ++i) threads[i] = start_thread(i == 0 ? hammer : touch, &logins);
+  for (i = 0; i < 3; ++i) threads[i] = start_thread(i < HAMMERS ? hammer : touch, &logins);
   for (i = 0; i < 100; ++i) {
     pid_t child = fork();
     if (child == 0) {
