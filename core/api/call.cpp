@@ -7,6 +7,25 @@
 #include <algorithm>
 
 namespace coze::core {
+namespace {
+
+// Nothing heals a token that is used as it is. The likeliest mistake is one setting away, and gets its own
+// words.
+std::string region_hint(const GrantSettings &settings) {
+  struct Region {
+    const char *base, *site, *name;
+  };
+  static constexpr Region com = {"https://api.coze.com", "coze.com", "COZE_API_BASE_COM"};
+  static constexpr Region cn = {"https://api.coze.cn", "coze.cn", "COZE_API_BASE_CN"};
+  if (settings.grant != Grant::token || (settings.api_base != com.base && settings.api_base != cn.base))
+    return "";
+  const bool is_com = settings.api_base == com.base;
+  const Region &here = is_com ? com : cn, &there = is_com ? cn : com;
+  return std::string(" This client calls ") + here.base + ": for a token that was made at " + there.site +
+         ", set api_base to " + there.base + " (" + there.name + ").";
+}
+
+}  // namespace
 
 Call::Call(const ApiRequest &request, const CallTarget &target, bool stream)
     : target_(target), path_(request.path()) {
@@ -58,6 +77,7 @@ Call::Next Call::on_failure(Error failure, const Outcome &outcome) {
     --attempts_;  // the server did nothing yet: all retries are still there
     return start();
   }
+  if (refused) failure.message += region_hint(target_.credential->settings());
   Engine &engine = *target_.client->engine();
   auto delay = policy_.next_delay_ms(attempts_, outcome, http_.repeatable, engine.clock().wall_ms(),
                                      engine.retry_budget(), Random::system());

@@ -12,7 +12,9 @@
 namespace coze::core {
 namespace {
 
-constexpr int64_t skew_worth_signing_again_s = 30;
+// Servers forgive some 30 s either way, less what a JWT is backdated by and the fractions that a Date leaves
+// out.
+constexpr int64_t skew_worth_signing_again_s = 20;
 
 // The request or its answer got lost, so nobody knows what the server did; or it stumbled over itself.
 bool is_lost(const Error &error) {

@@ -73,6 +73,7 @@ class TwoLanes final : public Engine {
 
   void close() override {
     if (forked()) return;
+    const int64_t start_ms = Clock::system().boot_ms();
     std::shared_ptr<Loop> loop;
     {
       std::lock_guard lock(state_->mutex);
@@ -81,7 +82,7 @@ class TwoLanes final : public Engine {
     }
     state_->lanes->close();
     if (loop) loop->stop();
-    state_->worker->stop(work_patience_ms);
+    state_->worker->stop(close_within_ms - (Clock::system().boot_ms() - start_ms));
     state_->queue->close();
   }
 
@@ -101,8 +102,7 @@ class TwoLanes final : public Engine {
   RetryBudget &retry_budget() override { return state_->budget; }
 
  private:
-  static constexpr int64_t work_patience_ms =
-      200;  // with what the loop takes, less than the second that close() has
+  static constexpr int64_t close_within_ms = 900;  // of the second that it has; the loop takes 600 at most
 
   struct State {
     State(const Options &options, const Clock &clock)

@@ -4,12 +4,15 @@
 #define COZE_TEST_CHECK_H
 
 #include <coze.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -93,6 +96,27 @@ static inline int64_t now_ms(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* A new folder below /tmp; `path` has room for 40 characters. */
+static inline const char *make_folder(char *path) {
+  strcpy(path, "/tmp/coze-capi-XXXXXX");
+  if (!mkdtemp(path)) {
+    fprintf(stderr, "cannot make a folder in /tmp\n");
+    exit(1);
+  }
+  return path;
+}
+
+/* With the files in it. */
+static inline void remove_folder(const char *path) {
+  DIR *list = opendir(path);
+  struct dirent *entry;
+  while (list && (entry = readdir(list)) != NULL) {
+    if (entry->d_name[0] != '.') unlinkat(dirfd(list), entry->d_name, 0);
+  }
+  if (list) closedir(list);
+  rmdir(path);
 }
 
 static inline pthread_t start_thread(void *(*run)(void *), void *argument) {

@@ -100,6 +100,10 @@ static void what_is_the_parents(struct world *world) {
   CHECK_REFUSED(coze_auth_get_token_async(world->pat), COZE_E_FORKED);
   CHECK_STATUS(coze_auth_set_token(world->jwt, world->token), COZE_E_FORKED);
   CHECK_STATUS(coze_auth_invalidate(world->jwt, world->token), COZE_E_FORKED);
+  CHECK_STATUS(coze_auth_set_store(world->jwt, NULL), COZE_E_FORKED);
+  CHECK_STATUS(coze_auth_logout(world->jwt), COZE_E_FORKED);
+  CHECK_REFUSED(coze_auth_new_session(world->jwt, "alice", NULL), COZE_E_FORKED);
+  CHECK_REFUSED(coze_auth_clone(world->pat, world->client), COZE_E_FORKED);
   CHECK_STATUS(coze_stream_next(world->pull, 0), COZE_E_FORKED);
   CHECK_STATUS(coze_stream_next(world->pull, -1), COZE_E_FORKED);
   CHECK_STATUS(coze_stream_next(world->asynchronous, -1), COZE_E_FORKED);
@@ -317,9 +321,216 @@ static void forks_under_load(void) {
   server_stop(server);
 }
 
+/* --- logins that go on in a child --- */
+
+enum login { PAT, PKCE, PKCE_IN_A_STORE, SESSION, LOGINS };
+
+struct logins {
+  coze_client *client;
+  coze_store *store;
+  coze_auth *auths[LOGINS];
+  coze_token *tokens[LOGINS];
+  char folder[40];
+};
+
+static coze_options *named(const char *login) {
+  coze_options *options = coze_options_new();
+  CHECK_STATUS(coze_options_set_string(options, COZE_OPT_LOGIN, login), COZE_OK);
+  return options;
+}
+
+static void log_in(struct logins *logins) {
+  coze_options *options = named("in-a-store");
+  coze_token *token = coze_token_new("czu_parent", "czr_parent", (int64_t)time(NULL) + 3600);
+  int i;
+  logins->client = client_for(server_base(server));
+  logins->store = coze_store_new_file(make_folder(logins->folder), NULL);
+  logins->auths[PAT] = coze_auth_new_pat(logins->client, "pat_parent");
+  logins->auths[PKCE] = coze_auth_new_pkce(logins->client, "123.app.coze", NULL);
+  logins->auths[PKCE_IN_A_STORE] = coze_auth_new_pkce(logins->client, "123.app.coze", options);
+  CHECK_STATUS(coze_auth_set_store(logins->auths[PKCE_IN_A_STORE], logins->store), COZE_OK);
+  logins->auths[SESSION] = coze_auth_new_session(logins->auths[PKCE], "alice", NULL);
+  for (i = 0; i < LOGINS; ++i) {
+    REQUIRE(logins->auths[i] != NULL);
+    if (i != PAT) CHECK_STATUS(coze_auth_set_token(logins->auths[i], token), COZE_OK);
+    logins->tokens[i] = coze_auth_get_token(logins->auths[i]);
+    REQUIRE(logins->tokens[i] != NULL);
+  }
+  coze_token_free(token);
+  coze_options_free(options);
+}
+
+static void free_logins(struct logins *logins) {
+  int i;
+  for (i = 0; i < LOGINS; ++i) {
+    coze_token_free(logins->tokens[i]);
+    coze_auth_free(logins->auths[i]);
+  }
+  coze_store_free(logins->store);
+  coze_client_free(logins->client);
+}
+
+/* Refreshing needs a thread, see above. */
+#if defined(__SANITIZE_THREAD__)
+static void renew(coze_auth *auth, const coze_token *old) {
+  (void)auth;
+  (void)old;
+}
+#else
+static void renew(coze_auth *auth, const coze_token *old) {
+  coze_token *token;
+  CHECK_STATUS(coze_auth_invalidate(auth, old), COZE_OK);
+  token = coze_auth_get_token(auth);
+  REQUIRE(token != NULL);
+  CHECK(strcmp(coze_token_access(token), coze_token_access(old)) != 0);
+  coze_token_free(token);
+}
+#endif
+
+static void clones_work(const struct logins *logins) {
+  coze_client *client = client_for(server_base(server));
+  coze_request *request = coze_request_new("GET", "/v1/echo?n=5");
+  int i;
+  for (i = 0; i < LOGINS; ++i) {
+    coze_auth *clone = coze_auth_clone(logins->auths[i], client);
+    coze_token *token = coze_auth_get_token(clone);
+    coze_response *response = coze_request_send(request, clone);
+    CHECK_REFUSED(coze_auth_get_token(logins->auths[i]), COZE_E_FORKED);
+    CHECK_TEXT(coze_token_access(token), coze_token_access(logins->tokens[i]));
+    CHECK_NUMBER(coze_response_status(response), 200);
+    if (i != PAT) renew(clone, token);
+    coze_response_free(response);
+    coze_token_free(token);
+    coze_auth_free(clone);
+  }
+  coze_request_free(request);
+  coze_client_free(client);
+}
+
+/* What hangs is killed, and shows as that. */
+static void begin_child(void) {
+  static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
+  check_mutex = unlocked;
+  check_done = check_failed = 0;
+  alarm(30);
+}
+
+static void end_child(void) {
+  fflush(stderr);
+  _exit(check_done > 0 && check_failed == 0 ? 0 : 1);
+}
+
+static void logins_go_on_in_a_child(void) {
+  struct logins logins;
+  coze_token *token;
+  int i;
+  server = server_start();
+  log_in(&logins);
+  for (i = 0; i < 2; ++i) {
+    pid_t child = fork();
+    if (child == 0) {
+      begin_child();
+      clones_work(&logins);
+      if (i == 1) free_logins(&logins);
+      end_child();
+    }
+    REQUIRE(child > 0);
+    CHECK_NUMBER(exit_code_of(child), 0);
+  }
+  token = coze_auth_get_token(logins.auths[PKCE_IN_A_STORE]);
+  CHECK_TEXT(coze_token_access(token), "czu_parent");
+  coze_token_free(token);
+  free_logins(&logins);
+  remove_folder(logins.folder);
+  server_stop(server);
+}
+
+/* Its locks are held for an instant by turns, so that some forks come amid. */
+static void *hammer(void *argument) {
+  struct logins *logins = (struct logins *)argument;
+  while (!is_stopped()) {
+    int i;
+    for (i = PKCE; i < LOGINS; ++i) {
+      coze_token *token = coze_auth_get_token(logins->auths[i]);
+      CHECK(token != NULL);
+      CHECK_STATUS(coze_auth_set_token(logins->auths[i], logins->tokens[i]), COZE_OK);
+      coze_auth_invalidate(logins->auths[i], token);
+      coze_token_free(token);
+    }
+  }
+  return NULL;
+}
+
+/* Of no effect but that each takes a lock for an instant. */
+static void *touch(void *argument) {
+  struct logins *logins = (struct logins *)argument;
+  int i;
+  while (!is_stopped()) {
+    for (i = 0; i < 30000; ++i)
+      coze_auth_invalidate(logins->auths[PKCE + i % (LOGINS - PKCE)], logins->tokens[PAT]);
+  }
+  return NULL;
+}
+
+/* The allocators of the sanitizers do not survive a fork amid an allocation: there nobody may allocate. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAMMERS 0
+#else
+#define HAMMERS 1
+#endif
+
+/* A moment in which the parent had no token to show is one in which somebody must log in, and nothing worse.
+ */
+static void clone_amid_hammering(const struct logins *logins, int i) {
+  coze_client *client = client_for(server_base(server));
+  coze_auth *clone = coze_auth_clone(logins->auths[i], client);
+  CHECK(clone != NULL);
+#if !defined(__SANITIZE_THREAD__)
+  {
+    coze_token *token = coze_auth_get_token(clone);
+    if (token)
+      CHECK(strncmp(coze_token_access(token), "czu_", 4) == 0);
+    else
+      CHECK_STATUS(last_status(), COZE_E_LOGIN_REQUIRED);
+    coze_token_free(token);
+  }
+#endif
+  coze_auth_free(clone);
+  coze_client_free(client);
+}
+
+static void clones_amid_hammering(void) {
+  struct logins logins;
+  pthread_t threads[3];
+  int i;
+  server = server_start();
+  log_in(&logins);
+  stop_calling = 0;
+  for (i = 0; i < 3; ++i) threads[i] = start_thread(i < HAMMERS ? hammer : touch, &logins);
+  for (i = 0; i < 100; ++i) {
+    pid_t child = fork();
+    if (child == 0) {
+      begin_child();
+      clone_amid_hammering(&logins, PKCE + i % (LOGINS - PKCE));
+      end_child();
+    }
+    REQUIRE(child > 0);
+    CHECK_NUMBER(exit_code_of(child), 0);
+  }
+  pthread_mutex_lock(&stop_mutex);
+  stop_calling = 1;
+  pthread_mutex_unlock(&stop_mutex);
+  for (i = 0; i < 3; ++i) pthread_join(threads[i], NULL);
+  free_logins(&logins);
+  remove_folder(logins.folder);
+  server_stop(server);
+}
+
 int main(void) {
   int kind;
   for (kind = 0; kind < CHILDREN; ++kind) parent_and((enum child)kind);
   forks_under_load();
+  logins_go_on_in_a_child();
+  clones_amid_hammering();
   return check_result("fork");
 }

@@ -13,6 +13,7 @@
 enum { MOST_ITEMS = 7 };
 
 static struct server *server;
+static char folder[40]; /* of the stores */
 
 /* --- every order --- */
 
@@ -61,6 +62,13 @@ static void use_person_auth(void *handle, int closed) {
   coze_token *token = coze_token_new("czu_mine", NULL, 0);
   CHECK_STATUS(coze_auth_set_token(auth, token), closed ? COZE_E_STATE : COZE_OK);
   CHECK_STATUS(coze_auth_invalidate(auth, token), closed ? COZE_E_STATE : COZE_OK);
+  coze_token_free(token);
+}
+
+static void use_session(void *handle, int closed) {
+  coze_token *token = coze_auth_get_token((coze_auth *)handle);
+  CHECK_STATUS(last_status(), closed ? COZE_E_STATE : COZE_OK);
+  CHECK((token == NULL) == (closed != 0));
   coze_token_free(token);
 }
 
@@ -258,6 +266,46 @@ static void fill_token(struct item *items) {
   put(&items[3], coze_op_take_token(op), free_token, use_token);
 }
 
+static void free_store(void *handle) { coze_store_free((coze_store *)handle); }
+
+/* The store serves whoever is given it, whatever became of the others that use it. */
+static void use_store(void *handle, int closed) {
+  coze_client *client = client_for(server_base(server));
+  coze_auth *auth = coze_auth_new_pkce(client, "123.app.coze", NULL);
+  coze_token *token;
+  (void)closed;
+  CHECK_STATUS(coze_auth_set_store(auth, (coze_store *)handle), COZE_OK);
+  token = coze_auth_get_token(auth);
+  CHECK_TEXT(coze_token_access(token), "czu_mine");
+  coze_token_free(token);
+  coze_auth_free(auth);
+  coze_client_free(client);
+}
+
+static void fill_store(struct item *items) {
+  coze_client *client = client_for(server_base(server));
+  coze_auth *auth = coze_auth_new_pkce(client, "123.app.coze", NULL);
+  coze_store *store = coze_store_new_file(folder, NULL);
+  CHECK_STATUS(coze_auth_set_store(auth, store), COZE_OK);
+  put(&items[0], client, free_client, use_client);
+  put(&items[1], auth, free_auth, use_person_auth);
+  put(&items[2], store, free_store, use_store);
+  use_person_auth(auth, 0);
+}
+
+/* A session lives on without its app. */
+static void fill_session(struct item *items) {
+  coze_client *client = client_for(server_base(server));
+  coze_auth *app = coze_auth_new_jwt(client, "456.app.coze", "kid", KEY_PKCS8, NULL);
+  coze_auth *session = coze_auth_new_session(app, "alice", NULL);
+  coze_auth *other = coze_auth_new_session(session, "bob", NULL);
+  put(&items[0], client, free_client, use_client);
+  put(&items[1], app, free_auth, use_person_auth);
+  put(&items[2], session, free_auth, use_session);
+  put(&items[3], other, free_auth, use_session);
+  put(&items[4], coze_auth_get_token_async(session), free_op, use_op);
+}
+
 static const struct set sets[] = {
     {"answer", 6, fill_answer},
     {"pull stream", 4, fill_pull_stream},
@@ -270,6 +318,8 @@ static const struct set sets[] = {
     {"web flow", 4, fill_web_flow},
     {"device flow", 5, fill_device_flow},
     {"token", 4, fill_token},
+    {"store", 3, fill_store},
+    {"session", 5, fill_session},
 };
 
 static void use_the_rest(const struct item *items, int count, const int *freed) {
@@ -354,6 +404,17 @@ static void all_at_once(void) {
 
 /* --- after the client went --- */
 
+/* A login leaves a closed client for an open one. */
+static void clones_of_the_closed(const coze_auth *auth) {
+  coze_client *open = client_for(server_base(server));
+  coze_auth *clone = coze_auth_clone(auth, open);
+  coze_token *token = coze_auth_get_token(clone);
+  CHECK_TEXT(coze_token_access(token), "pat_x");
+  coze_token_free(token);
+  coze_auth_free(clone);
+  coze_client_free(open);
+}
+
 static void every_call_on_a_closed_client(void) {
   coze_client *client = client_for(server_base(server));
   coze_auth *pat = coze_auth_new_pat(client, "pat_x");
@@ -362,7 +423,8 @@ static void every_call_on_a_closed_client(void) {
   coze_flow *flow = coze_flow_new(pkce, "https://app.example/cb", "s", NULL);
   coze_request *request = coze_request_new("GET", "/v1/echo?n=5");
   coze_token *token = coze_token_new("czu_x", NULL, 0);
-  REQUIRE(pat && pkce && device && flow && request && token);
+  coze_store *store = coze_store_new_file(folder, NULL);
+  REQUIRE(pat && pkce && device && flow && request && token && store);
   coze_client_free(client);
   CHECK_REFUSED(coze_request_send(request, pat), COZE_E_STATE);
   CHECK(strstr(last_message(), "closed") != NULL);
@@ -374,6 +436,11 @@ static void every_call_on_a_closed_client(void) {
   CHECK_REFUSED(coze_auth_get_token_async(pkce), COZE_E_STATE);
   CHECK_STATUS(coze_auth_set_token(pkce, token), COZE_E_STATE);
   CHECK_STATUS(coze_auth_invalidate(pkce, token), COZE_E_STATE);
+  CHECK_STATUS(coze_auth_set_store(pkce, store), COZE_E_STATE);
+  CHECK_STATUS(coze_auth_set_store(pkce, NULL), COZE_E_STATE);
+  CHECK_STATUS(coze_auth_logout(pkce), COZE_E_STATE);
+  CHECK_REFUSED(coze_auth_new_session(pkce, "alice", NULL), COZE_E_STATE);
+  clones_of_the_closed(pat);
   CHECK_REFUSED(coze_flow_new(pkce, "https://app.example/cb", NULL, NULL), COZE_E_STATE);
   CHECK_REFUSED(coze_flow_new_device(device), COZE_E_STATE);
   CHECK_REFUSED(coze_flow_new_device_async(device), COZE_E_STATE);
@@ -381,6 +448,7 @@ static void every_call_on_a_closed_client(void) {
   CHECK_REFUSED(coze_flow_finish_async(flow, "?code=c&state=s"), COZE_E_STATE);
   CHECK_TEXT(coze_flow_state(flow), "s");
   coze_flow_cancel(flow);
+  coze_store_free(store);
   coze_token_free(token);
   coze_request_free(request);
   coze_flow_free(flow);
@@ -425,6 +493,95 @@ static void results_are_taken_once(void) {
   coze_request_free(request);
   coze_auth_free(gated_auth);
   coze_auth_free(auth);
+}
+
+/* --- logins and stores in the wrong state --- */
+
+static void a_personal_token_has_no_login(void) {
+  coze_client *client = client_for(server_base(server));
+  coze_auth *pat = coze_auth_new_pat(client, "pat_x");
+  coze_store *store = coze_store_new_file(folder, NULL);
+  coze_token *token = coze_token_new("pat_y", NULL, 0);
+  CHECK_STATUS(coze_auth_set_store(pat, store), COZE_E_STATE);
+  CHECK(strstr(last_message(), "as it is") != NULL);
+  CHECK_STATUS(coze_auth_logout(pat), COZE_E_STATE);
+  CHECK(strstr(last_message(), "free") != NULL);
+  CHECK_STATUS(coze_auth_set_token(pat, token), COZE_E_STATE);
+  CHECK_REFUSED(coze_auth_new_session(pat, "alice", NULL), COZE_E_INVALID_ARGUMENT);
+  use_auth(pat, 0);
+  coze_token_free(token);
+  coze_store_free(store);
+  coze_auth_free(pat);
+  coze_client_free(client);
+}
+
+static void out_and_in_again(void) {
+  coze_client *client = client_for(server_base(server));
+  coze_auth *auth = coze_auth_new_pkce(client, "123.app.coze", NULL);
+  coze_store *store = coze_store_new_file(folder, NULL);
+  int round;
+  for (round = 0; round < 4; ++round) {
+    CHECK_STATUS(coze_auth_set_store(auth, round % 2 ? store : NULL), COZE_OK);
+    CHECK_STATUS(coze_auth_logout(auth), COZE_OK); /* also when nobody is logged in */
+    CHECK_STATUS(coze_auth_logout(auth), COZE_OK);
+    CHECK_REFUSED(coze_auth_get_token(auth), COZE_E_LOGIN_REQUIRED);
+    use_person_auth(auth, 0);
+  }
+  CHECK_STATUS(coze_auth_logout(auth), COZE_OK);
+  coze_store_free(store);
+  coze_auth_free(auth);
+  coze_client_free(client);
+}
+
+struct quarrel {
+  coze_auth *auth;
+  coze_store *store;
+  int kind;
+};
+
+static void *quarrel(void *argument) {
+  const struct quarrel *own = (const struct quarrel *)argument;
+  coze_token *token = coze_token_new("czu_mine", NULL, 0);
+  int i;
+  for (i = 0; i < 20; ++i) {
+    coze_token *got;
+    if (own->kind == 0) CHECK_STATUS(coze_auth_set_token(own->auth, token), COZE_OK);
+    if (own->kind == 1) CHECK_STATUS(coze_auth_logout(own->auth), COZE_OK);
+    if (own->kind == 2) CHECK_STATUS(coze_auth_set_store(own->auth, i % 2 ? own->store : NULL), COZE_OK);
+    got = coze_auth_get_token(own->auth);
+    if (got)
+      CHECK_TEXT(coze_token_access(got), "czu_mine");
+    else
+      CHECK_STATUS(last_status(), COZE_E_LOGIN_REQUIRED);
+    coze_token_free(got);
+  }
+  coze_token_free(token);
+  return NULL;
+}
+
+/* Threads that log in, log out and change the store all at once; who comes last is right. */
+static void quarrels(void) {
+  coze_client *client = client_for(server_base(server));
+  coze_auth *auth = coze_auth_new_pkce(client, "123.app.coze", NULL);
+  coze_store *store = coze_store_new_file(folder, NULL);
+  struct quarrel quarrels[6];
+  pthread_t threads[6];
+  int i;
+  for (i = 0; i < 6; ++i) {
+    quarrels[i].auth = auth;
+    quarrels[i].store = store;
+    quarrels[i].kind = i % 3;
+    threads[i] = start_thread(quarrel, &quarrels[i]);
+  }
+  for (i = 0; i < 6; ++i) pthread_join(threads[i], NULL);
+  CHECK_STATUS(coze_auth_set_store(auth, store), COZE_OK);
+  use_person_auth(auth, 0);
+  use_store(store, 0);
+  CHECK_STATUS(coze_auth_logout(auth), COZE_OK);
+  CHECK_REFUSED(coze_auth_get_token(auth), COZE_E_LOGIN_REQUIRED);
+  coze_store_free(store);
+  coze_auth_free(auth);
+  coze_client_free(client);
 }
 
 /* --- borrowed pointers --- */
@@ -709,7 +866,11 @@ static void cancelled_streams_stay_cancelled(void) {
 
 int main(void) {
   server = server_start();
+  make_folder(folder);
   every_call_on_a_closed_client();
+  a_personal_token_has_no_login();
+  out_and_in_again();
+  quarrels();
   results_are_taken_once();
   borrowed_pointers();
   cancelled_streams_stay_cancelled();
@@ -717,6 +878,7 @@ int main(void) {
   closing_ends_next();
   all_at_once();
   every_order();
+  remove_folder(folder);
   server_stop(server);
   return check_result("lifetimes");
 }

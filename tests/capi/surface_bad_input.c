@@ -4,6 +4,7 @@
 #include "keys.h"
 
 #include <stdarg.h>
+#include <sys/stat.h>
 
 #define CANARY "c4n4ryS3cr3t"
 #define NOT_UTF8 "\xff\xfe"
@@ -139,6 +140,81 @@ static void credentials(coze_client *client) {
   BAD_NULL(coze_auth_new_pkce(client, NOT_UTF8, NULL), "client_id", "UTF-8");
   BAD_NULL(coze_auth_new_device(client, "", NULL), "client_id", "empty");
   BAD_NULL(coze_auth_new_device(client, NOT_UTF8, NULL), "client_id", "UTF-8");
+}
+
+static void sessions(coze_client *client) {
+  static const struct {
+    coze_option id;
+    const char *value;
+  } of_the_app[] = {{COZE_OPT_API_BASE, COZE_API_BASE_CN}, {COZE_OPT_WWW_BASE, "https://www.coze.cn"},
+                    {COZE_OPT_WORKSPACE_ID, "7"},          {COZE_OPT_ACCOUNT_ID, "7"},
+                    {COZE_OPT_ENTERPRISE_ID, "7"},         {COZE_OPT_SCOPE, "{}"},
+                    {COZE_OPT_PKCE_METHOD, "plain"},       {COZE_OPT_LOGIN, "bob"}};
+  coze_auth *pat = coze_auth_new_pat(client, "pat_" CANARY);
+  coze_auth *app = coze_auth_new_pkce(client, "123.app.coze", NULL);
+  coze_options *options;
+  coze_auth *session;
+  size_t i;
+  BAD_NULL(coze_auth_new_session(app, "", NULL), "login", "empty", "end user");
+  BAD_NULL(coze_auth_new_session(app, NOT_UTF8, NULL), "login", "UTF-8");
+  BAD_NULL(coze_auth_new_session(pat, "alice", NULL), "personal", "coze_auth_new_pat");
+  for (i = 0; i < sizeof of_the_app / sizeof *of_the_app; ++i) {
+    options = coze_options_new();
+    GOOD(coze_options_set_string(options, of_the_app[i].id, of_the_app[i].value));
+    BAD_NULL(coze_auth_new_session(app, "alice", options), "cannot differ", "sessions of one app");
+    coze_options_free(options);
+  }
+  options = coze_options_new();
+  GOOD(coze_options_set_int(options, COZE_OPT_JWT_TTL_S, 60));
+  BAD_NULL(coze_auth_new_session(app, "alice", options), "jwt_ttl_s", "cannot differ");
+  coze_options_free(options);
+  options = coze_options_new();
+  BAD(coze_options_set_string(options, COZE_OPT_SESSION_CONTEXT, "{"), "session_context");
+  BAD_NULL(coze_auth_new_session(app, "alice", options), "session_context"); /* a refused setting stays one */
+  coze_options_free(options);
+  /* Any name will do, as long as it is text. */
+  session = coze_auth_new_session(app, "../\"\n\xe4\xbd\xa0\xe5\xa5\xbd", NULL);
+  CHECK(session != NULL);
+  FAILS(coze_auth_get_token(session) == NULL, COZE_E_LOGIN_REQUIRED, "log");
+  coze_auth_free(session);
+  coze_auth_free(app);
+  coze_auth_free(pat);
+}
+
+static void stores(coze_client *client) {
+  char folder[40], file[64], link[64];
+  coze_options *options = coze_options_new();
+  coze_auth *auth = coze_auth_new_pkce(client, "123.app.coze", NULL);
+  coze_store *store;
+  FILE *made;
+  make_folder(folder);
+  snprintf(file, sizeof file, "%s/file", folder);
+  snprintf(link, sizeof link, "%s/link", folder);
+  REQUIRE((made = fopen(file, "w")) != NULL);
+  fclose(made);
+  CHECK(symlink(folder, link) == 0);
+  BAD_NULL(coze_store_new_file("", NULL), "folder");
+  BAD_NULL(coze_store_new_file("~/logins", NULL), "~", "whole path");
+  BAD_NULL(coze_store_new_file(NOT_UTF8, NULL), "folder", "UTF-8");
+  FAILS(coze_store_new_file(file, NULL) == NULL, COZE_E_IO, file, "not a folder");
+  FAILS(coze_store_new_file(link, NULL) == NULL, COZE_E_IO, link, "symbolic link");
+  CHECK(chmod(folder, 0777) == 0);
+  FAILS(coze_store_new_file(folder, NULL) == NULL, COZE_E_IO, folder, "others may write", "chmod 700");
+  CHECK(chmod(folder, 0700) == 0);
+  BAD(coze_options_set_string(options, COZE_OPT_LOGIN, ""), "login", "empty");
+  BAD_NULL(coze_store_new_file(folder, options), "login");
+  /* A folder that turns bad is met when it is used; the login goes on in memory. */
+  REQUIRE((store = coze_store_new_file(folder, NULL)) != NULL);
+  GOOD(coze_auth_set_store(auth, store));
+  CHECK(chmod(folder, 0777) == 0);
+  FAILS(coze_auth_get_token(auth) == NULL, COZE_E_IO, folder, "others may write", "chmod 700");
+  FAILS(coze_auth_logout(auth) == COZE_E_IO, COZE_E_IO, "forgotten here", "chmod 700");
+  CHECK(chmod(folder, 0700) == 0);
+  FAILS(coze_auth_get_token(auth) == NULL, COZE_E_LOGIN_REQUIRED, folder);
+  coze_store_free(store);
+  coze_auth_free(auth);
+  coze_options_free(options);
+  remove_folder(folder);
 }
 
 static coze_auth *jwt(coze_client *client, const char *pem) {
@@ -434,6 +510,8 @@ int main(void) {
   refused_options();
   option_names();
   credentials(client);
+  sessions(client);
+  stores(client);
   keys(client);
   tokens(client);
   starting_flows(client);

@@ -15,16 +15,6 @@ using testing::StartsWith;
 
 constexpr const char *device_path = "/api/permission/oauth2/device/code";
 
-template <class Condition>
-bool soon(Condition condition) {
-  const int64_t until = now_ms() + 10'000;
-  while (now_ms() < until) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return false;
-}
-
 class DeviceTest : public World {
  protected:
   DeviceTest() { settings(R"({"device_poll_interval_seconds":1})"); }

@@ -1,6 +1,7 @@
-// Many programs with one login: processes N ROUNDS. A server that revokes a login when a used refresh token comes again
-// lets its clock run past the end of the token, and all programs call at once; each must get its answer, and one of them
-// alone may refresh. Every fifth program is started anew in each round. The closing line's numbers are the server's.
+// Many programs with one login: processes N ROUNDS. A server that revokes a login when a used refresh token
+// comes again lets its clock run past the end of the token, and all programs call at once; each must get its
+// answer, and one of them alone may refresh. Every fifth program is started anew in each round. The closing
+// line's numbers are the server's.
 #include "world.h"
 
 #include <cstdio>

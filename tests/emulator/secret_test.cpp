@@ -1,48 +1,13 @@
 // No secret of any flow in a log record, on stderr, or in a message: everything is collected and searched.
 // Servers and proxies that repeat what they were sent are part of it.
+#include "stderr.h"
 #include "world.h"
 
 #include <cstdlib>
-#include <cstring>
-#include <fcntl.h>
-#include <fstream>
-#include <iterator>
 #include <set>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace coze::test {
 namespace {
-
-// Everything that is written to stderr while it lives.
-class Stderr {
- public:
-  Stderr() {
-    strcpy(name_, "/tmp/coze-stderr-XXXXXX");
-    const int file = mkstemp(name_);
-    saved_ = dup(2);
-    dup2(file, 2);
-    close(file);
-  }
-  ~Stderr() { text(); }
-  std::string text() {
-    if (saved_ >= 0) {
-      fflush(stderr);
-      dup2(saved_, 2);
-      close(saved_);
-      saved_ = -1;
-      std::ifstream file(name_);
-      text_.assign(std::istreambuf_iterator<char>(file), {});
-      unlink(name_);
-    }
-    return text_;
-  }
-
- private:
-  char name_[40];
-  int saved_ = -1;
-  std::string text_;
-};
 
 class SecretTest : public World {
  protected:

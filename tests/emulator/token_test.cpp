@@ -14,16 +14,6 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
-template <class Condition>
-bool soon(Condition condition) {
-  const int64_t until = now_ms() + 10'000;
-  while (now_ms() < until) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return false;
-}
-
 class TokenTest : public World {
  protected:
   // Keeps token requests on their way long enough for everybody to ask.

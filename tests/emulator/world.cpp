@@ -6,8 +6,11 @@
 #include <cctype>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <stdexcept>
+#include <system_error>
 #include <thread>
 #include <unistd.h>
 
@@ -159,6 +162,25 @@ int64_t elapsed_ms(const std::function<void()> &act) {
   const int64_t start = now_ms();
   act();
   return now_ms() - start;
+}
+
+Folder::Folder() {
+  char name[] = "/tmp/coze-store-XXXXXX";
+  if (!mkdtemp(name)) throw std::runtime_error("cannot make a folder in /tmp");
+  path_ = name;
+}
+Folder::~Folder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+bool soon(const std::function<bool()> &condition) {
+  const int64_t until = now_ms() + 10'000;
+  while (now_ms() < until) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return false;
 }
 
 World::World() { control("POST", "/_control/reset"); }

@@ -51,6 +51,23 @@ std::string member(const Json &json, const std::string &pointer);  // a string, 
 int64_t now_ms();                                                  // of a clock that does not jump
 int64_t elapsed_ms(const std::function<void()> &act);
 
+// A folder for a test's store, gone with it.
+class Folder {
+ public:
+  Folder();
+  ~Folder();
+  Folder(const Folder &) = delete;
+  Folder &operator=(const Folder &) = delete;
+  const std::string &path() const { return path_; }
+  Store store() const { return Store::file(path_); }
+
+ private:
+  std::string path_;
+};
+
+// Whether it came true within ten seconds.
+bool soon(const std::function<bool()> &condition);
+
 constexpr const char *token_path = "/api/permission/oauth2/token";
 
 // What a call that must fail failed with.

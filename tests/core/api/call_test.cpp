@@ -223,6 +223,34 @@ TEST_F(CallTest, DoesNotHealWhatCannotBeHealed) {
   EXPECT_EQ(bench_.credential->heal_asked, 1);
 }
 
+TEST_F(CallTest, ARefusedPersonalTokenIsToldOfTheOtherRegion) {
+  const auto message = [&](Grant grant, const char *api_base, int32_t status, const char *body) {
+    bench_.credential->may_be_healed = grant != Grant::token;
+    bench_.credential->own.grant = grant;
+    bench_.credential->own.api_base = api_base;
+    if (after("GET", answered(status, body)) == Next::token) {
+      call_->on_token({test::FakeCredential::token("renewed"), std::nullopt});
+      call_->attempt();
+      call_->on_reply(answered(status, body));
+    }
+    return call_->error ? call_->error->message : "no error";
+  };
+  const char *const com = "https://api.coze.com", *const cn = "https://api.coze.cn";
+  for (const char *body : {R"({"code":4100})", R"({"code":700012006})", R"({"code":4101})", ""}) {
+    EXPECT_THAT(message(Grant::token, com, 401, body),
+                HasSubstr("set api_base to https://api.coze.cn (COZE_API_BASE_CN)"))
+        << body;
+    EXPECT_THAT(message(Grant::token, cn, 401, body),
+                HasSubstr("set api_base to https://api.coze.com (COZE_API_BASE_COM)"))
+        << body;
+    EXPECT_THAT(message(Grant::jwt, com, 401, body), Not(HasSubstr("COZE_API_BASE")));
+    EXPECT_THAT(message(Grant::token, "https://coze.example", 401, body), Not(HasSubstr("COZE_API_BASE")));
+  }
+  EXPECT_THAT(message(Grant::token, com, 200, R"({"code":4101,"msg":"no"})"), HasSubstr("COZE_API_BASE_CN"));
+  EXPECT_THAT(message(Grant::token, com, 400, R"({"code":4000,"msg":"no"})"),
+              Not(HasSubstr("COZE_API_BASE")));
+}
+
 TEST_F(CallTest, OnlyARefusalIsHealed) {
   after("GET", answered(403, "{\"code\":4200,\"msg\":\"x\"}"));
   after("GET", answered(500, "{}"));

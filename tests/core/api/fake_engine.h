@@ -345,12 +345,13 @@ class FakeEngine final : public Engine {
 class FakeCredential final : public Credential {
  public:
   explicit FakeCredential(std::shared_ptr<Engine> engine) : engine_(std::move(engine)) {
-    settings_.api_base = "https://api.example";
+    own.api_base = "https://api.example";
   }
 
   static TokenRef token(const std::string &text) { return Token::make({Secret(text), Secret(), 0, ""}); }
 
   bool may_be_healed = true;
+  GrantSettings own;
   // What a request for a token brings; an empty one keeps its askers waiting.
   std::function<std::optional<TokenOutcome>()> on_get = [] {
     return std::optional<TokenOutcome>(TokenOutcome{token("renewed"), std::nullopt});
@@ -400,8 +401,8 @@ class FakeCredential final : public Credential {
     if (may_be_healed) invalidate(refused);
     return may_be_healed;
   }
-  const GrantSettings &settings() const override { return settings_; }
-  const EndUser &user() const override { return settings_.user; }
+  const GrantSettings &settings() const override { return own; }
+  const EndUser &user() const override { return own.user; }
   const std::shared_ptr<Engine> &engine() const override { return engine_; }
   void observe(const HttpReply &) override { ++observed; }
   int64_t server_time_ms() const override { return engine_->clock().wall_ms(); }
@@ -434,7 +435,6 @@ class FakeCredential final : public Credential {
   }
 
   std::shared_ptr<Engine> engine_;
-  GrantSettings settings_;
   mutable std::mutex mutex_;
   TokenRef current_;
   std::map<uint64_t, std::function<void(TokenOutcome)>> waiters_;

@@ -38,7 +38,10 @@ int64_t best_cancel_ms(const std::function<void(Cancel &)> &call, const std::fun
 }
 
 TEST_P(EngineLife, CancelBeforeTheCall) {
-  PeerServer server([](Peer &peer) { peer.read_request(); });
+  PeerServer server([](Peer &peer) {
+    peer.read_request();
+    peer.client_left();  // hanging up would be an end of its own
+  });
   Cancel cancel;
   cancel.request();
   const Outcome outcome = through.perform(post(server.url(), "{}"), cancel);
