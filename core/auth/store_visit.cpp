@@ -33,6 +33,7 @@ class Visiting : public std::enable_shared_from_this<Visiting> {
     try {
       return step();
     } catch (Error &failure) {
+      if (visit_.engine->closed()) return closed();
       error = std::move(failure);
     } catch (const std::bad_alloc &) {
       error = Error(Status::memory, "out of memory");

@@ -213,6 +213,8 @@ bool TokenSource::again(Flight &flight, const Outcome &outcome, const Error &err
 }
 
 void TokenSource::failed(const FlightRef &flight, Error error) {
+  // A step of something that was started before the client closed ends like all that was pending.
+  if (error.status == Status::state && app_->engine->closed()) error.status = Status::cancelled;
   Result result;
   result.error = std::move(error);
   land(flight, std::move(result));

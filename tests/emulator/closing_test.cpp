@@ -57,7 +57,7 @@ TEST_F(ClosingTest, TheAnswerThatIsOnItsWayIsWaitedForAndStored) {
   for (int round = 0; round < 5; ++round) {
     control("POST", "/_control/reset");
     log_in();
-    const int64_t took = close_amid_a_refresh(slow_refresh(300));
+    const int64_t took = close_amid_a_refresh(slow_refresh(150));
     EXPECT_LT(took, 1'000);
     Client next{base_options()};
     EXPECT_EQ(who(program(next)), "Alex");
@@ -98,7 +98,7 @@ TEST_F(ClosingTest, AProgramThatEndsRightAfterwardsLosesNothing) {
   for (int round = 0; round < 5; ++round) {
     control("POST", "/_control/reset");
     log_in();
-    const std::string fault = slow_refresh(300);
+    const std::string fault = slow_refresh(150);
     int go[2];
     ASSERT_EQ(pipe(go), 0);
     const pid_t child = fork();
