@@ -21,6 +21,7 @@ class ConfigTest : public World {
   ConfigTest() {
     char name[] = "/tmp/coze-config-XXXXXX";
     folder_ = mkdtemp(name);
+    environment_.set("XDG_STATE_HOME", state_.path());
   }
   ~ConfigTest() override {
     std::remove(path().c_str());
@@ -36,7 +37,8 @@ class ConfigTest : public World {
     return path();
   }
 
-  Client bare_;  // knows no host
+  Client bare_;   // knows no host
+  Folder state_;  // where logins go
   Environment environment_;
 
  private:
@@ -134,21 +136,37 @@ TEST_F(ConfigTest, AnEnvironmentOfAJwtApp) {
 }
 
 TEST_F(ConfigTest, EnvironmentsOfAppsForPeople) {
-  environment_.set("COZE_DEVICE_OAUTH_CLIENT_ID", ready("/device/client_id"));
-  Auth device = Auth::from_env(bare_);
-  Flow flow = Flow::device(device);
-  answer_device(*flow.user_code(), "approve");
-  flow.finish();
-  EXPECT_EQ(who(device), "Alex");
   environment_.set("COZE_PKCE_OAUTH_CLIENT_ID", ready("/pkce/client_id"));
   Auth pkce = Auth::from_env(bare_);
+  EXPECT_EQ(failure([&] { pkce.get_token(); }).status(), COZE_E_LOGIN_REQUIRED);
   log_in_pkce(pkce);
   EXPECT_EQ(who(pkce), "Alex");
   environment_.set("COZE_WEB_OAUTH_CLIENT_ID", ready("/web/client_id"));
   environment_.set("COZE_WEB_OAUTH_CLIENT_SECRET", ready("/web/client_secret"));
+  environment_.set("COZE_DEVICE_OAUTH_CLIENT_ID", ready("/device/client_id"));
+  pkce.logout();
   Auth web = Auth::from_env(bare_);
   log_in_web(web);
   EXPECT_EQ(who(web), "Alex");
+}
+
+TEST_F(ConfigTest, TheAppWithALoginGoesFirstAndANewProgramNeedsNobody) {
+  environment_.set("COZE_WEB_OAUTH_CLIENT_ID", ready("/web/client_id"));
+  environment_.set("COZE_WEB_OAUTH_CLIENT_SECRET", ready("/web/client_secret"));
+  {
+    Auth app = Auth::device(client, ready("/device/client_id"));
+    app.set_store(Store::file(state_.path() + "/coze"));
+    Flow flow = Flow::device(app);
+    answer_device(*flow.user_code(), "approve");
+    flow.finish();
+  }
+  environment_.set("COZE_DEVICE_OAUTH_CLIENT_ID", ready("/device/client_id"));
+  EXPECT_EQ(who(Auth::from_env(bare_)), "Alex");
+  EXPECT_EQ(stat("/token_requests"), stat("/by_grant/device_code"));
+  log_in_pkce(Auth::from_config(bare_, file("pkce", "")));
+  EXPECT_EQ(who(Auth::from_config(bare_, file("pkce", ""))), "Alex");
+  EXPECT_EQ(stat("/by_grant/authorization_code"), 1);
+  EXPECT_EQ(stat("/by_grant/refresh_token"), 0);
 }
 
 TEST_F(ConfigTest, AnEnvironmentWithoutAnyListsWhatIsLookedFor) {
