@@ -73,7 +73,7 @@ class Token {
   // Until when, and at which distance of the wall clock from the monotonic one, the cell gives it out
   // unasked.
   mutable std::atomic<int64_t> until_mono_ms_{0}, wall_ahead_ms_{0};
-  alignas(64) mutable std::atomic<int64_t> holders_;
+  mutable std::atomic<int64_t> holders_;  // not touched while the token is live
 };
 
 class TokenRef {
