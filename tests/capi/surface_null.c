@@ -132,7 +132,9 @@ static void credentials(coze_client *client, coze_auth *auth, coze_token *token)
 static void stores(void) {
   /* NULL is the default folder, and a keyring is there or not: what may be NULL is not refused. */
   CHECK(coze_store_new_file("", NULL) == NULL && last_status() == COZE_E_INVALID_ARGUMENT);
+#ifndef __SANITIZE_THREAD__ /* GCC 12 does not tell it of the lock that the keyring waits for */
   coze_store_free(coze_store_new_keyring(NULL));
+#endif
   NULL_FOR(coze_store_new_redis(NULL, NULL), "url");
   NOTHING(coze_store_free(NULL));
 }
