@@ -44,6 +44,10 @@ class Store {
   virtual std::string where() const = 0;
 };
 
+// For a store whose load() found damage: only who holds the lock may set an entry aside, since a good one may
+// be in its place by now. `what` says which entry is damaged, and how.
+Stored load_damaged(Store &store, const LoginKey &key, const std::string &what);
+
 // folder nullopt = $XDG_STATE_HOME/coze, else ~/.local/state/coze. Makes it (0700) and checks that only this
 // user may write there. A file in it that is not this user's alone is refused, with the command that mends
 // it. Throws Error(invalid_argument) or Error(io).

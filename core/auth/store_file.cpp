@@ -99,7 +99,9 @@ class FileStore : public Store {
       return {read_login(*folder, key), ""};
     } catch (const Error &error) {
       if (error.status != Status::protocol) throw;
-      return load_damaged(key, error.message);
+      return load_damaged(
+          *this, key,
+          "the stored login " + file_of(key) + " in " + where() + " is damaged (" + error.message + ")");
     }
   }
 
@@ -112,20 +114,6 @@ class FileStore : public Store {
   std::string where() const override { return "the folder " + quotable(folder_, 1000); }
 
  private:
-  // Only who holds the lock may set a file aside: a good one may be in its place by now.
-  Stored load_damaged(const LoginKey &key, const std::string &fault) {
-    std::string why_not = "somebody else is about to write it";
-    std::unique_ptr<Entry> entry;
-    try {
-      entry = try_lock(key);
-    } catch (const Error &error) {
-      why_not = error.message;
-    }
-    if (entry) return entry->load();
-    return {std::nullopt, "the stored login " + file_of(key) + " in " + where() + " is damaged (" + fault +
-                              ") and stays there: " + why_not};
-  }
-
   std::string folder_;
 };
 

@@ -107,7 +107,7 @@ class KeyringStore final : public Store {
       return {read_login(*keyring_, key), ""};
     } catch (const Error &error) {
       if (error.status != Status::protocol) throw;
-      return load_damaged(key, error.message);
+      return load_damaged(*this, key, described(key) + " is damaged (" + error.message + ")");
     }
   }
 
@@ -120,19 +120,6 @@ class KeyringStore final : public Store {
   std::string where() const override { return place; }
 
  private:
-  // Only who holds the lock may set an entry aside: a good one may be in its place by now.
-  Stored load_damaged(const LoginKey &key, const std::string &fault) {
-    std::string why_not = "somebody else is about to write it";
-    std::unique_ptr<Entry> entry;
-    try {
-      entry = try_lock(key);
-    } catch (const Error &error) {
-      why_not = error.message;
-    }
-    if (entry) return entry->load();
-    return {std::nullopt, described(key) + " is damaged (" + fault + ") and stays there: " + why_not};
-  }
-
   const std::shared_ptr<Keyring> keyring_;
   const std::string lock_folder_;
 };
