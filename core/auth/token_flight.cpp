@@ -118,17 +118,31 @@ bool TokenSource::is_fresh(const Login &login) const {
 
 // The entry is locked: nobody else refreshes this login until we are back.
 void TokenSource::enter(const FlightRef &flight, std::unique_ptr<Store::Entry> entry) {
-  const Stored stored = entry->load();
+  Stored stored = entry->load();
+  if (erases_forgotten(*entry, stored)) stored.login.reset();
   if (!stored.damage.empty()) warn("a stored login is damaged: " + stored.damage);
-  if (adopts(flight, stored)) return;
+  if (adopts(flight, stored)) return debug("took over the token of a sibling from ", *flight->store);
   if (auto result = plan(*flight, stored)) {
     entry.reset();
     return conclude(flight, std::move(*result));
   }
   // Before the refresh token is spent: its successor must find room.
+  debug("refreshing the login of ", *flight->store);
   entry->prepare(2 * app_->settings.token_timeout_ms);
   flight->entry = std::move(entry);
   send(flight);
+}
+
+// A logout that could not be carried out in the store is carried out now.
+bool TokenSource::erases_forgotten(Store::Entry &entry, const Stored &stored) {
+  {
+    std::lock_guard lock(mutex_);
+    if (!stored.login || !is_forgotten(*stored.login)) return false;
+  }
+  entry.erase();
+  std::lock_guard lock(mutex_);
+  forgotten_at_ms_ = 0;
+  return true;
 }
 
 // What to refresh with; or a result, when there is nothing.
@@ -148,6 +162,7 @@ std::optional<TokenSource::Result> TokenSource::plan(Flight &flight, const Store
   }
   if (self_issued || !flight.refresh_token.empty()) return std::nullopt;
   result.error = nothing_to_refresh_with();
+  if (!stored.damage.empty()) result.error->message += "; " + stored.damage;
   return result;
 }
 

@@ -72,6 +72,11 @@ void TokenSource::warn(const std::string &message) noexcept {
   app_->engine->log().write(LogLevel::warn, message);
 }
 
+void TokenSource::debug(const char *what, const Store &store) {
+  Log &log = app_->engine->log();
+  if (log.wants(LogLevel::debug)) log.write(LogLevel::debug, what + store.where());
+}
+
 // --- asking
 
 TokenRef TokenSource::current() {
@@ -256,7 +261,7 @@ void TokenSource::adopt(TokenFields fields, int64_t boot_ms, int64_t lifetime_ms
   refresh_token_ = std::move(refresh_token);
   login_error_.reset();
   failures_ = save_failures_ = 0;
-  unsaved_since_ms_ = 0;
+  forgotten_at_ms_ = unsaved_since_ms_ = 0;
   lifetime_ms_ = lifetime_ms;
   end_boot_ms_ = end;
   mandatory_boot_ms_ = mandatory;
@@ -340,7 +345,7 @@ Login TokenSource::login_of(TokenFields fields, int64_t lifetime_ms) const {
 // Something else in the store is newer than what we have, unless ours never got there and came later.
 bool TokenSource::is_news(const Login &login) const {
   if (current_ && current_->access() == login.fields.access.reveal()) return false;
-  return unsaved_since_ms_ == 0 || login.server_ms > unsaved_since_ms_;
+  return !is_forgotten(login) && (unsaved_since_ms_ == 0 || login.server_ms > unsaved_since_ms_);
 }
 
 // Brings the current login into the store, if it is not there. A store that fails keeps nobody from working:
@@ -410,7 +415,7 @@ void TokenSource::logout(std::function<void(std::optional<Error>)> done) {
   }
   const std::shared_ptr<Store> store = this->store();
   if (!store) {
-    forget_login();
+    forget_login(true);
     return done(std::nullopt);
   }
   begin({app_->engine, store, key(), nullptr,
@@ -424,14 +429,14 @@ void TokenSource::logout(std::function<void(std::optional<Error>)> done) {
            if (error)
              error->message =
                  "the login was forgotten here, but the store may still have it: " + error->message;
-           self->forget_login();  // while the entry is locked, so that nobody can read it or bring it back in
-                                  // between
+           // While the entry is locked, so that nobody can read it or bring it back in between.
+           self->forget_login(!error);
            entry.reset();
            done(std::move(error));
          }});
 }
 
-void TokenSource::forget_login() {
+void TokenSource::forget_login(bool everywhere) {
   std::lock_guard lock(mutex_);
   refuse_current();
   current_ = {};
@@ -439,6 +444,7 @@ void TokenSource::forget_login() {
   login_error_.reset();
   in_store_ = permission_tried_ = permission_heals_ = false;
   unsaved_since_ms_ = 0;
+  forgotten_at_ms_ = everywhere ? 0 : app_->server.now_ms();
   revision_.fetch_add(1, std::memory_order_release);
 }
 

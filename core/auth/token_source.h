@@ -95,6 +95,7 @@ class TokenSource final : public Credential {
                       const std::optional<Error> &error);
   TokenRef look();
   void warn(const std::string &message) noexcept;
+  void debug(const char *what, const Store &store);
 
   // The flight (token_flight.cpp).
   void launch(const FlightRef &flight) noexcept;
@@ -103,6 +104,7 @@ class TokenSource final : public Credential {
   bool is_fresh(const Login &login) const;
   void enter(const FlightRef &flight, std::unique_ptr<Store::Entry> entry);
   std::optional<Result> plan(Flight &flight, const Stored &stored);
+  bool erases_forgotten(Store::Entry &entry, const Stored &stored);
   void send(const FlightRef &flight);
   void answered(const FlightRef &flight, Outcome outcome);
   bool again(Flight &flight, const Outcome &outcome, const Error &error) const;
@@ -126,6 +128,9 @@ class TokenSource final : public Credential {
   }
   bool is_current(const Token &token) const { return current_ && current_->access() == token.access(); }
   bool is_news(const Login &login) const;
+  bool is_forgotten(const Login &login) const {
+    return forgotten_at_ms_ != 0 && login.server_ms <= forgotten_at_ms_;
+  }
   Error nothing_to_refresh_with() const;
   FlightRef board();
   void judge(const Flight &flight, Result &result, TokenRef &token, FlightRef &next);
@@ -133,7 +138,7 @@ class TokenSource final : public Credential {
   void reject(Result &result, int64_t now_ms);
   void adopt(TokenFields fields, int64_t boot_ms, int64_t lifetime_ms);
   void refuse_current();
-  void forget_login();
+  void forget_login(bool everywhere);
   void carry_over(TokenSource &to) const;
   void arm() { cell_.arm(flight_ ? mandatory_boot_ms_ : std::min(advisory_boot_ms_, mandatory_boot_ms_)); }
   double jitter() const;
@@ -155,6 +160,8 @@ class TokenSource final : public Credential {
   Secret refresh_token_;                      // the newest one; outlives a refused access token
   std::unique_ptr<const Error> login_error_;  // why there is no refresh token any more
   int64_t advisory_boot_ms_ = 0, mandatory_boot_ms_ = 0, end_boot_ms_ = 0, lifetime_ms_ = 0;
+  // A logout did not reach the store: what it had then, in server time, is nobody's login; 0 = it did.
+  int64_t forgotten_at_ms_ = 0;
   int64_t unsaved_since_ms_ =
       0;              // current_ is newer than what the store has: since when, in server time; 0 = it is not
   FlightRef flight_;  // at most one

@@ -344,6 +344,14 @@ TEST_F(StoreTest, LogoutForgetsEvenWhenTheStoreFails) {
   EXPECT_EQ(error->status, Status::io);
   EXPECT_THAT(error->message, HasSubstr("may still have it"));
   EXPECT_FALSE(one->current());
+  EXPECT_NE(store->text(*one), "");
+  store->fail_erase = Error(Status::io, "disk still on fire");
+  EXPECT_EQ(got(one), "IO") << "and not the login that was to be forgotten";
+  EXPECT_EQ(got(one), "LOGIN_REQUIRED");
+  EXPECT_EQ(store->text(*one), "") << "carried out when the store works again";
+  EXPECT_EQ(engine->count(), 0u);
+  log_in(*two, "czu_new");
+  EXPECT_EQ(got(one), "czu_new");
 }
 
 TEST_F(StoreTest, LogoutWithoutAStore) {
@@ -438,6 +446,7 @@ TEST_F(StoreTest, ADamagedEntryIsAWarningAndALoginInMemoryGoesOn) {
   EXPECT_EQ(stored_refresh(), "rt-1");
   store->damage = "it was set aside as x.damaged";
   EXPECT_EQ(got(program()), "LOGIN_REQUIRED");
+  EXPECT_THAT(last_error->message, HasSubstr("x.damaged"));
 }
 
 TEST_F(StoreTest, AStoreThatCannotBeReadIsItsOwnErrorAndAValidTokenGoesOn) {
