@@ -722,7 +722,8 @@ COZE_API coze_store *coze_store_new_file(const char *folder, const coze_options 
 /**
  * A store in Redis, for programs on several machines. Connects when first used.
  *
- * @param url redis://[[user]:password@]host[:port][/db], rediss:// for TLS, or unix:///path/of/socket.
+ * @param url redis://[[user]:password@]host[:port][/db][?prefix=coze:], rediss:// for TLS, or
+ * unix:///path/of/socket[?db=0].
  * @param options may be NULL; read: CA_FILE, for rediss.
  * @return the store, yours; NULL: an address that cannot be used, or a library that was built without Redis.
  * @thread any

@@ -23,7 +23,11 @@ bool mend_mode(const PrivateFolder &folder, const std::string &name) {
 std::unique_ptr<OwnFd> open_side_file(const PrivateFolder &folder, const std::string &name) {
   const auto open = [&] { return open_in(folder.fd(), name, O_RDWR | O_CREAT, 0600); };
   auto fd = open();
-  if (!fd && errno == EACCES && mend_mode(folder, name)) fd = open();
+  if (!fd && errno == EACCES) {
+    const bool mended = mend_mode(folder, name);
+    errno = EACCES;
+    if (mended) fd = open();
+  }
   if (!fd) {
     const int fault = errno;
     folder.check_replaceable(name);  // a link or a folder: says so

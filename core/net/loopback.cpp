@@ -37,7 +37,8 @@ Socket accepted(int fd) { return tamed(accept(fd, nullptr, nullptr)); }
   std::string message = "cannot listen on " + host + ":" + std::to_string(port) + ": ";
   if (fault == EADDRINUSE) {
     message +=
-        "another program listens there already. End it, or register and use a redirect URI with another port";
+        "this or another program listens there already. End that, or register and use a redirect URI with "
+        "another port";
   } else if (fault == EACCES || fault == EPERM) {
     message +=
         "this program may not use that port (those below 1024 mostly belong to the system). Register and use "

@@ -13,8 +13,9 @@ namespace coze::core {
 inline constexpr size_t max_untaken_bytes = 256u << 10;
 
 inline Error forked_error(const std::string &what) {
-  return Error(Status::forked,
-               "this " + what + " was made before fork(): make a new client in the child process");
+  return Error(Status::forked, "this " + what +
+                                   " was made before fork(): make a new client in the child process, and "
+                                   "carry credentials over with coze_auth_clone");
 }
 
 }  // namespace coze::core

@@ -172,7 +172,7 @@ TEST_F(ListenerTest, OtherAddressesAreRefusedWithAnExample) {
 
 TEST_F(ListenerTest, ATakenPortIsNamed) {
   const auto first = listen(uri("[::1]"));
-  const std::string name = ":" + std::to_string(port) + ": another program listens there";
+  const std::string name = ":" + std::to_string(port) + ": this or another program listens there";
   EXPECT_THAT(fault_of(uri("[::1]"), Status::io), HasSubstr("[::1]" + name));
   EXPECT_THAT(fault_of(uri("localhost"), Status::io), HasSubstr("[::1]" + name))
       << "the browser might go to that program";
