@@ -33,4 +33,10 @@ coze_token *wrap(TokenRef token) {
   return reinterpret_cast<coze_token *>(const_cast<Token *>(token.detach()));
 }
 
+coze_auth &usable(coze_auth *auth, const char *name) {
+  coze_auth &own = given(auth, name);
+  own.client->engine()->check_usable();
+  return own;
+}
+
 }  // namespace coze::core

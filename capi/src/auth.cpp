@@ -21,12 +21,6 @@ coze_auth *make_auth(coze_client *client, const coze_options *options, Make make
   });
 }
 
-coze_auth &usable(coze_auth *auth, const char *name) {
-  coze_auth &own = given(auth, name);
-  own.client->engine()->check_usable();
-  return own;
-}
-
 // What a configuration describes; with the logins of the default folder, where a person is needed. A machine
 // without a place for that folder keeps them in memory.
 std::shared_ptr<Credential> configured(const std::shared_ptr<Engine> &engine, const Configuration &found) {
@@ -132,7 +126,7 @@ coze_auth *coze_auth_clone(const coze_auth *auth, coze_client *client) {
 
 coze_status coze_auth_set_store(coze_auth *auth, coze_store *store) {
   return guard([&] {
-    const auto credential = usable(auth, "auth").credential;
+    const auto credential = usable(auth).credential;
     Awaited<bool> stored;
     credential->set_store(store ? store->store : nullptr, [done = stored.callback()] { done(true); });
     stored.wait();
@@ -142,7 +136,7 @@ coze_status coze_auth_set_store(coze_auth *auth, coze_store *store) {
 
 coze_status coze_auth_set_token(coze_auth *auth, const coze_token *token) {
   return guard([&] {
-    const auto credential = usable(auth, "auth").credential;
+    const auto credential = usable(auth).credential;
     const Token &own = unwrap(token);
     if (credential->settings().grant == Grant::token)
       throw Error(Status::state,
@@ -157,7 +151,7 @@ coze_status coze_auth_set_token(coze_auth *auth, const coze_token *token) {
 
 coze_status coze_auth_logout(coze_auth *auth) {
   return guard([&] {
-    const auto credential = usable(auth, "auth").credential;
+    const auto credential = usable(auth).credential;
     Awaited<std::optional<Error>> ended;
     credential->logout(ended.callback());
     if (auto error = *ended.wait()) throw std::move(*error);
@@ -167,7 +161,7 @@ coze_status coze_auth_logout(coze_auth *auth) {
 
 coze_token *coze_auth_get_token(coze_auth *auth) {
   return guard([&] {
-    coze_auth &source = usable(auth, "auth");
+    coze_auth &source = usable(auth);
     TokenRef token = source.credential->current();
     if (token) return wrap(std::move(token));
     Cancel cancel;
@@ -178,7 +172,7 @@ coze_token *coze_auth_get_token(coze_auth *auth) {
 
 coze_op *coze_auth_get_token_async(coze_auth *auth) {
   return guard([&] {
-    coze_auth &source = usable(auth, "auth");
+    coze_auth &source = usable(auth);
     auto operation = std::make_shared<Operation>(source.client->engine());
     auto handle = std::make_unique<coze_op>(coze_op{operation});
     uint64_t waiter = source.credential->get([operation](TokenOutcome outcome) {
@@ -193,7 +187,7 @@ coze_op *coze_auth_get_token_async(coze_auth *auth) {
 
 coze_status coze_auth_invalidate(coze_auth *auth, const coze_token *refused) {
   return guard([&] {
-    coze_auth &target = usable(auth, "auth");
+    coze_auth &target = usable(auth);
     const Token &own = unwrap(refused, "refused");
     target.credential->invalidate(own);
     return COZE_OK;

@@ -22,12 +22,6 @@ coze_flow &usable(coze_flow *flow) {
   return own;
 }
 
-coze_auth &usable(coze_auth *auth) {
-  coze_auth &own = given(auth, "auth");
-  own.client->engine()->check_usable();
-  return own;
-}
-
 }  // namespace
 
 coze_flow *coze_flow_new(coze_auth *auth, const char *redirect_uri, const char *state, const char *verifier) {

@@ -98,6 +98,8 @@ const char *or_null(const std::string &value);  // NULL for ""
 const Token &unwrap(const coze_token *token,
                     const char *name = "token");  // Error(invalid_argument) when NULL
 coze_token *wrap(TokenRef token);
+// Error(invalid_argument) when NULL, Error(state) or Error(forked) when its client cannot be used any more.
+coze_auth &usable(coze_auth *auth, const char *name = "auth");
 
 }  // namespace coze::core
 
