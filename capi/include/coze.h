@@ -15,7 +15,7 @@
  *
  * OWNERSHIP. What a function whose name holds _new, _from_, _get_token, _finish, _send, _stream, _async,
  * _take_, _parse, _clone or ends in _json returns is yours: give it to the _free of its type.
- * (coze_token_to_json is a getter: borrowed.)
+ * (coze_token_to_json is a getter: borrowed.) So coze_operations_json is a getter, of the library's own text.
  * Every other pointer is borrowed from the first argument and lives as long as that does, unless its comment
  * says less. Everything that you pass in is copied or not kept. Handles may be freed in any order, from any
  * thread; _free(NULL) does nothing.
@@ -1025,6 +1025,42 @@ COZE_API void coze_flow_cancel(coze_flow *flow);
 COZE_API coze_request *coze_request_new(const char *method, const char *path);
 
 /**
+ * A call of an operation of the OpenAPI, by its id, with all that it takes in one JSON object.
+ *
+ * Path, query, body and form are told apart for you. Before anything is sent the arguments are checked: what
+ * is missing, unknown or of the wrong type is named in one message, all of it at once. Text, numbers and
+ * nested values are sent as they were written. An argument that is null is left out.
+ *
+ *     coze_request_new_operation("bots.retrieve", "{\"bot_id\":\"7379…\"}")
+ *
+ * An argument of type file is the path of a file; bytes instead of a file go in with coze_request_add_bytes.
+ * Operations that are WebSockets make a request for coze_socket_new. Those of OAuth are refused with the name
+ * of the function that does what they do. What is newer than the table is called with coze_request_new.
+ *
+ * @param id such as "chat.create"; coze_operations_json lists them.
+ * @param arguments_json a JSON object by argument name; NULL = no arguments.
+ * @return the request, yours; NULL with COZE_E_INVALID_ARGUMENT, or COZE_E_IO for a file that cannot be read.
+ * @thread any
+ * @since 0.1.0
+ */
+COZE_API coze_request *coze_request_new_operation(const char *id, const char *arguments_json);
+
+/**
+ * The table of all operations, for bindings and tools.
+ *
+ * A JSON array with one object an operation: id, method, path, call ("request", "stream", "socket", "auth"),
+ * body
+ * ("none", "json", "multipart"), result (pointer to what an answer is about), repeatable, deprecated,
+ * permission (what a token needs), doc (address of its page), stream (how it ends), page (how a list goes
+ * on), arguments (name, in, type, required, default, enum) and types (the members of nested objects).
+ *
+ * @return JSON, the library's, for the life of the process; NULL with COZE_E_MEMORY.
+ * @thread any
+ * @since 0.1.0
+ */
+COZE_API const char *coze_operations_json(void);
+
+/**
  * Lets go of a request. Calls that were started with it go on.
  *
  * @param request may be NULL.
@@ -1131,6 +1167,29 @@ COZE_API coze_status coze_request_add_bytes(coze_request *request, const char *n
  * @since 0.1.0
  */
 COZE_API coze_status coze_request_set_output_file(coze_request *request, const char *path);
+
+/**
+ * Makes a request for a list ask for the page after an answer: send it again.
+ *
+ * Works for every list of the table, whether its pages have numbers, tokens or ids of messages. Messages go
+ * on after the last one of the answer; when the request has a before_id, they go on before the first one.
+ *
+ *     coze_response *page = coze_request_send(request, auth);
+ *     while (page) {
+ *       ...
+ *       int more = coze_request_next_page(request, page) == COZE_OK;
+ *       coze_response_free(page);
+ *       page = more ? coze_request_send(request, auth) : NULL;
+ *     }
+ *
+ * @param request changed, unless there is no further page.
+ * @param response the answer to it.
+ * @return COZE_OK; COZE_DONE when that was the last page; COZE_E_INVALID_ARGUMENT for a call without pages,
+ * COZE_E_PROTOCOL when the answer is not JSON.
+ * @thread one at a time
+ * @since 0.1.0
+ */
+COZE_API coze_status coze_request_next_page(coze_request *request, const coze_response *response);
 
 /**
  * Makes the call on this thread and gives the whole answer. A refused token is renewed once, what may safely
@@ -1473,6 +1532,39 @@ COZE_API int64_t coze_op_bytes_done(const coze_op *op);
  * @since 0.1.0
  */
 COZE_API int64_t coze_op_bytes_total(const coze_op *op);
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * Webhooks: what Coze sends to the callback_url of a callback application (api_apps.create)
+ * ---------------------------------------------------------------------------------------------------------------
+ */
+
+/**
+ * Whether a callback comes from Coze: its signature, compared in constant time, and its age.
+ *
+ * A valid callback can be sent again by whoever saw it: within the tolerance only your program can notice, by
+ * remembering /header/event_id of the body for that long. Coze itself sends an event again when it got no
+ * answer.
+ *
+ * Source: Coze's documentation, «接收并处理回调»: SHA-1 over timestamp, nonce, token and body, in lower-case
+ * hex. Answer within 3 s (bot.published: 10 s) with HTTP 200, else the event comes again.
+ *
+ * @param token the verify token of the callback application.
+ * @param timestamp the header X-Coze-Timestamp; NULL = it was not there.
+ * @param nonce the header X-Coze-Nonce; NULL = it was not there.
+ * @param signature the header X-Coze-Signature; NULL = it was not there.
+ * @param body the body, byte for byte as it arrived, before any parsing.
+ * @param size of the body in bytes.
+ * @param tolerance_ms how far the timestamp may be from now, in milliseconds, such as 300000; negative = any
+ * time.
+ * @param now_ms now, as Unix time in milliseconds; 0 = the system's clock.
+ * @return COZE_OK; COZE_E_AUTH when it must not be trusted, and the message says why; COZE_E_INVALID_ARGUMENT
+ * for an empty token.
+ * @thread any
+ * @since 0.1.0
+ */
+COZE_API coze_status coze_webhook_verify(const char *token, const char *timestamp, const char *nonce,
+                                         const char *signature, const void *body, size_t size,
+                                         int64_t tolerance_ms, int64_t now_ms);
 
 /* ------------------------------------------------------------------------------------------------------------------
  * JSON, read-only. Every lookup takes an RFC 6901 pointer such as "/data/items/0/id"; NULL and "" mean the

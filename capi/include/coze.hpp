@@ -182,6 +182,7 @@ class Response {
     return {static_cast<const char *>(coze_response_body(own_.get())), coze_response_body_size(own_.get())};
   }
   Json json() const { return Json(coze_response_json(own_.get())); }
+  const coze_response *get() const noexcept { return own_.get(); }
 
  private:
   detail::Owner<coze_response, coze_response_free> own_;
@@ -407,6 +408,14 @@ class Request {
  public:
   Request(const std::string &method, const std::string &path)
       : own_(detail::check(coze_request_new(method.c_str(), path.c_str()))) {}
+  // An operation by its id, with its arguments as a JSON object.
+  static Request operation(const std::string &id, const std::string &arguments_json = "{}") {
+    return Request(coze_request_new_operation(id.c_str(), arguments_json.c_str()));
+  }
+  // Asks for the page after that answer from now on; false when there is none.
+  bool next_page(const Response &response) {
+    return detail::check(coze_request_next_page(own_.get(), response.get())) == COZE_OK;
+  }
 
   Request &query(const std::string &name, const std::string &value) {
     detail::check(coze_request_set_query(own_.get(), name.c_str(), value.c_str()));
@@ -450,6 +459,7 @@ class Request {
   }
 
  private:
+  explicit Request(coze_request *own) : own_(detail::check(own)) {}
   detail::Owner<coze_request, coze_request_free> own_;
 };
 

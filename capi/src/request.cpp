@@ -23,6 +23,25 @@ coze_request *coze_request_new(const char *method, const char *path) {
   });
 }
 
+coze_request *coze_request_new_operation(const char *id, const char *arguments_json) {
+  return guard([&] {
+    const std::string_view own_id = text(id, "id");
+    return new coze_request{
+        ApiRequest::of_operation(own_id, optional_text(arguments_json, "arguments_json").value_or(""))};
+  });
+}
+
+const char *coze_operations_json(void) {
+  return guard([&] { return operations_json(); });
+}
+
+coze_status coze_request_next_page(coze_request *request, const coze_response *response) {
+  return guard([&] {
+    ApiRequest &own = given(request, "request").request;
+    return static_cast<coze_status>(own.next_page(given(response, "response").response->reply.body));
+  });
+}
+
 void coze_request_free(coze_request *request) { free_handle(request); }
 
 coze_status coze_request_set_query(coze_request *request, const char *name, const char *value) {

@@ -29,9 +29,13 @@ std::string region_hint(const GrantSettings &settings) {
 
 Call::Call(const ApiRequest &request, const CallTarget &target, bool stream)
     : target_(target), path_(request.path()) {
+  request.check_kind(stream ? CallKind::stream : CallKind::request);
   Options settings = request.options().over(*target.settings);
   http_ = request.build(target.credential->settings().api_base, settings, stream);
   policy_.max_retries = static_cast<int32_t>(settings.number(Option::max_retries));
+  if (const ApiOperation *operation = request.operation(); operation && operation->deprecated)
+    target.client->engine()->log().write(
+        LogLevel::warn, std::string(operation->id.view()) + " is deprecated: Coze may end it");
   deadline_boot_ms_ = target.client->engine()->clock().boot_ms() + http_.total_timeout_ms;
 }
 

@@ -30,7 +30,7 @@ void EventStream::Shared::announce() {
 EventStream::EventStream(const ApiRequest &request, const CallTarget &target)
     : client_(target.client),
       path_(request.path()),
-      ending_(find_stream_ending(request.path())),
+      ending_(request.operation() ? request.operation()->ending() : nullptr),
       shared_(std::make_shared<Shared>(target.client->engine())),
       reader_(event_cap(request, target)) {}
 

@@ -1,8 +1,11 @@
 // A call as a program describes it. Every check happens here, before anything is sent.
 #include "api/request.h"
 
+#include "api/arguments.h"
+#include "api/pages.h"
 #include "base/text.h"
 #include "json/reader.h"
+#include "json/writer.h"
 #include "net/upload.h"
 
 #include <algorithm>
@@ -11,14 +14,6 @@
 namespace coze::core {
 
 namespace {
-
-constexpr StreamEnding stream_endings[] = {
-    {"/v3/chat", "done", "", true, false},
-    {"/v3/chat/submit_tool_outputs", "done", "", true, false},
-    {"/v1/workflows/chat", "done", "", false, false},
-    {"/v1/workflow/stream_run", "Done", "Interrupt", false, true},
-    {"/v1/workflow/stream_resume", "Done", "Interrupt", false, true},
-};
 
 [[noreturn]] void invalid(std::string message) { throw Error(Status::invalid_argument, std::move(message)); }
 
@@ -45,14 +40,43 @@ void check_path(std::string_view path) {
         "coze_request_set_query, which escapes them");
 }
 
+[[noreturn]] void refuse_unknown(std::string_view id) {
+  std::vector<std::string_view> ids;
+  for (const ApiOperation &one : operations()) ids.push_back(one.id);
+  const std::string_view meant = closest(id, ids);
+  invalid("there is no operation \"" + quotable(id, 60) + "\"" +
+          (meant.empty() ? ": coze_operations_json lists them all, and coze_request_new calls what is newer"
+                         : ": did you mean " + std::string(meant) + "?"));
+}
+
+// Tokens are got by credentials, which also keep and renew them.
+[[noreturn]] void refuse_auth(const ApiOperation &operation) {
+  const std::string id(operation.id.view());
+  const char *right = id.ends_with("authorize") || id.ends_with("authorize_workspace")
+                          ? "coze_flow_new, and coze_flow_url is the address to open"
+                      : id.ends_with("device_code") ? "coze_flow_new_device"
+                                                    : "coze_auth_get_token or coze_flow_finish";
+  invalid(id + " belongs to a credential: use " + right +
+          (operation.path.view().find('{') == std::string_view::npos
+               ? ""
+               : " of one made with the option workspace_id, account_id or enterprise_id"));
+}
+
 std::string file_name_of(std::string_view path) { return std::string(path.substr(path.rfind('/') + 1)); }
 
-}  // namespace
-
-const StreamEnding *find_stream_ending(std::string_view path) {
-  auto found = std::ranges::find(stream_endings, path, &StreamEnding::path);
-  return found == std::end(stream_endings) ? nullptr : found;
+// An object with one member set. All others stay in the very characters in which they were written.
+std::string with_member(const std::string &json, std::string_view name, std::string_view value) {
+  const Json object = Json::parse(json);
+  JsonWriter out;
+  out.begin_object();
+  for (size_t i = 0; i < object.size(); ++i) {
+    const std::string key = object.key("", i).value_or("");
+    if (key != name) out.key(key).raw(*object.raw(pointer_step(key)));
+  }
+  return out.key(name).raw(value).end_object().take();
 }
+
+}  // namespace
 
 ApiRequest::ApiRequest(std::string_view method, std::string_view path) : method_(method) {
   static constexpr std::array<std::string_view, 5> methods{"GET", "POST", "PUT", "PATCH", "DELETE"};
@@ -62,6 +86,23 @@ ApiRequest::ApiRequest(std::string_view method, std::string_view path) : method_
   auto question = path.find('?');
   path_ = path.substr(0, question);
   if (question != path.npos) path_query_ = path.substr(question + 1);
+  operation_ = find_operation(method_, path_);
+}
+
+ApiRequest ApiRequest::of_operation(std::string_view id, std::string_view arguments) {
+  const ApiOperation *operation = find_operation(id);
+  if (!operation) refuse_unknown(id);
+  if (operation->call == CallKind::auth) refuse_auth(*operation);
+  Arguments sorted = read_arguments(*operation, arguments.empty() ? "{}" : arguments);
+  ApiRequest request(operation->method, sorted.path);
+  request.operation_ = operation;
+  request.by_id_ = true;
+  request.query_ = std::move(sorted.query);
+  if (sorted.body) request.set_json(*sorted.body);
+  for (const auto &[name, value] : sorted.fields) request.add_field(name, value);
+  for (const auto &[name, path] : sorted.files) request.add_file(name, path);
+  if (operation->ids_as_text) request.set_header("Agw-Js-Conv", "str");
+  return request;
 }
 
 void ApiRequest::set_query(std::string_view name, std::optional<std::string_view> value) {
@@ -148,7 +189,67 @@ std::string with_stream_true(const std::string &json) {
 
 }  // namespace
 
+void ApiRequest::check_kind(CallKind kind) const {
+  if (!by_id_) return;
+  const std::string id(operation_->id.view());
+  if (operation_->call == CallKind::socket && kind != CallKind::socket)
+    invalid(id + " is a WebSocket: use coze_socket_new");
+  if (operation_->call == CallKind::stream && kind == CallKind::request)
+    invalid(id + " answers with events: use coze_request_stream");
+  if (kind == CallKind::stream && operation_->call != CallKind::stream && !operation_->ending())
+    invalid(id + " gives one whole answer: use coze_request_send");
+  if (kind == CallKind::socket && operation_->call != CallKind::socket)
+    invalid(id + " is no WebSocket: use coze_request_send" +
+            (operation_->ending() ? " or coze_request_stream" : ""));
+}
+
+void ApiRequest::check_files() const {
+  if (!by_id_) return;
+  for (const Field &field : operation_->arguments()) {
+    if (field.type != ValueType::file || !field.required) continue;
+    if (std::ranges::find(parts_, field.name.view(), &Part::name) == parts_.end())
+      invalid(
+          std::string(operation_->id.view()) + ": " + std::string(field.name.view()) +
+          " is missing: give the path of a file as that argument, or its bytes with coze_request_add_bytes");
+  }
+}
+
+std::optional<std::string> ApiRequest::parameter(Place place, std::string_view name) const {
+  if (place == Place::query) {
+    const auto found = std::ranges::find(query_, name, &QueryPairs::value_type::first);
+    return found == query_.end() ? std::nullopt : std::optional(found->second);
+  }
+  if (!json_) return std::nullopt;
+  const Json body = Json::parse(json_->text);
+  const std::string pointer = "/" + std::string(name);
+  const JsonType type = body.type(pointer);
+  if (type == JsonType::missing || type == JsonType::null) return std::nullopt;
+  return type == JsonType::string ? body.string(pointer) : body.raw(pointer);
+}
+
+Status ApiRequest::next_page(std::string_view answer) {
+  const Page *page = operation_ ? operation_->page() : nullptr;
+  if (!page)
+    invalid((by_id_ ? std::string(operation_->id.view()) : method_ + " " + path_) +
+            " does not come in pages");
+  if (!path_query_.empty())
+    invalid("the query of a paged call must be set with coze_request_set_query, not be in the path");
+  if (page->place == Place::body && json_ && !json_is_object_) invalid("the body must be a JSON object");
+  const auto next =
+      coze::core::next_page(*page, Json::parse(answer), items_seen_,
+                            [&](std::string_view name) { return parameter(page->place, name); });
+  if (!next) return Status::done;
+  if (page->place == Place::query) {
+    set_query(next->name, next->value);
+  } else {
+    const std::string value = next->is_text ? JsonWriter().value(next->value).take() : next->value;
+    set_json(with_member(json_ ? json_->text : "{}", next->name, value));
+  }
+  return Status::ok;
+}
+
 HttpRequest ApiRequest::build(std::string_view api_base, const Options &settings, bool stream) const {
+  check_files();
   HttpRequest http;
   http.method = method_;
   std::string query = path_query_;
@@ -159,7 +260,7 @@ HttpRequest ApiRequest::build(std::string_view api_base, const Options &settings
   http.body = json_;
   if (json_) http.content_type = "application/json";
   http.output_file = output_file_;
-  http.repeatable = method_ != "POST" && method_ != "PATCH";
+  http.repeatable = operation_ ? operation_->repeatable : method_ != "POST" && method_ != "PATCH";
   http.stream = stream;
   http.connect_timeout_ms = settings.number(Option::connect_timeout_ms);
   http.total_timeout_ms = settings.number(Option::total_timeout_ms);
@@ -173,7 +274,7 @@ HttpRequest ApiRequest::build(std::string_view api_base, const Options &settings
           "the body says \"stream\": true, and this call gives one whole answer: use coze_request_stream");
     return http;
   }
-  const StreamEnding *ending = find_stream_ending(path_);
+  const StreamEnding *ending = operation_ ? operation_->ending() : nullptr;
   if (ending && ending->switched_by_body && stream_field_ != StreamField::yes) {
     if (stream_field_ == StreamField::no)
       invalid("the body says \"stream\": false: leave it out, or use coze_request_send");

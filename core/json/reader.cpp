@@ -507,4 +507,16 @@ std::optional<std::string> Json::raw(std::string_view pointer) const {
   return std::string(state_->table.raw_of(*node));
 }
 
+std::string pointer_step(std::string_view name) {
+  std::string step = "/";
+  for (const char c : name) {
+    if (c == '~' || c == '/') {
+      step += c == '~' ? "~0" : "~1";
+    } else {
+      step += c;
+    }
+  }
+  return step;
+}
+
 }  // namespace coze::core

@@ -56,4 +56,7 @@ class Json {
   std::unique_ptr<State> state_;
 };
 
+// A member's name as one step of a pointer: "a/b" is "/a~1b" (RFC 6901 section 3).
+std::string pointer_step(std::string_view name);
+
 }  // namespace coze::core

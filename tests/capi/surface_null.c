@@ -194,6 +194,8 @@ static void requests(coze_request *request, coze_auth *auth) {
   NULL_FOR(coze_request_new(NULL, NULL), "method");
   NULL_FOR(coze_request_new(NULL, "/v1/users/me"), "method");
   NULL_FOR(coze_request_new("GET", NULL), "path");
+  NULL_FOR(coze_request_new_operation(NULL, NULL), "id");
+  CHECK(coze_operations_json() != NULL);
   NOTHING(coze_request_free(NULL));
   STATUS_FOR(coze_request_set_query(NULL, NULL, NULL), "request");
   STATUS_FOR(coze_request_set_query(request, NULL, "value"), "name");
@@ -218,6 +220,8 @@ static void requests(coze_request *request, coze_auth *auth) {
   CLEARS(coze_request_add_bytes(request, "file", "empty.txt", NULL, 0) == COZE_OK);
   STATUS_FOR(coze_request_set_output_file(NULL, NULL), "request");
   CLEARS(coze_request_set_output_file(request, NULL) == COZE_OK);
+  STATUS_FOR(coze_request_next_page(NULL, NULL), "request");
+  STATUS_FOR(coze_request_next_page(request, NULL), "response");
   NULL_FOR(coze_request_send(NULL, NULL), "request");
   NULL_FOR(coze_request_send(NULL, auth), "request");
   NULL_FOR(coze_request_send(request, NULL), "auth");
@@ -249,6 +253,14 @@ static void answers_and_streams(void) {
   GIVES(coze_stream_data_size(NULL), 0);
   NULL_FOR(coze_stream_json(NULL), "stream");
   GIVES(coze_stream_log_id(NULL), NULL);
+}
+
+static void webhooks(void) {
+  STATUS_FOR(coze_webhook_verify(NULL, NULL, NULL, NULL, NULL, 0, 0, 0), "token");
+  STATUS_FOR(coze_webhook_verify("t", "1", "n", "s", NULL, 1, 0, 0), "body");
+  CHECK_STATUS(coze_webhook_verify("t", NULL, "n", "s", "{}", 2, -1, 0), COZE_E_AUTH);
+  CHECK_STATUS(coze_webhook_verify("t", "1", NULL, "s", "{}", 2, -1, 0), COZE_E_AUTH);
+  CHECK_STATUS(coze_webhook_verify("t", "1", "n", NULL, "{}", 2, -1, 0), COZE_E_AUTH);
 }
 
 static void operations(void) {
@@ -311,6 +323,7 @@ int main(void) {
   finish_without_redirect(pkce);
   requests(request, pat);
   answers_and_streams();
+  webhooks();
   operations();
   json();
   NOTHING(coze_options_free(given));

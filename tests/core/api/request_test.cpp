@@ -169,19 +169,25 @@ TEST(ApiRequest, SaysWhereJsonIsBroken) {
 }
 
 TEST(ApiRequest, KnowsHowStreamsEnd) {
-  for (const char *path : {"/v3/chat", "/v3/chat/submit_tool_outputs", "/v1/workflows/chat"}) {
-    ASSERT_NE(find_stream_ending(path), nullptr) << path;
-    EXPECT_EQ(find_stream_ending(path)->closing, "done");
-    EXPECT_FALSE(find_stream_ending(path)->numbered);
+  const auto ending = [](const char *path) -> const StreamEnding * {
+    const ApiRequest request("POST", path);
+    return request.operation() ? request.operation()->ending() : nullptr;
+  };
+  for (const char *path :
+       {"/v3/chat", "/v3/chat/submit_tool_outputs", "/v1/workflows/chat", "/v3/chat?conversation_id=1"}) {
+    ASSERT_NE(ending(path), nullptr) << path;
+    EXPECT_EQ(ending(path)->closing.view(), "done");
+    EXPECT_EQ(ending(path)->may_end.view(), "");
+    EXPECT_FALSE(ending(path)->numbered);
   }
   for (const char *path : {"/v1/workflow/stream_run", "/v1/workflow/stream_resume"}) {
-    ASSERT_NE(find_stream_ending(path), nullptr) << path;
-    EXPECT_EQ(find_stream_ending(path)->closing, "Done");
-    EXPECT_EQ(find_stream_ending(path)->may_end, "Interrupt");
-    EXPECT_TRUE(find_stream_ending(path)->numbered);
+    ASSERT_NE(ending(path), nullptr) << path;
+    EXPECT_EQ(ending(path)->closing.view(), "Done");
+    EXPECT_EQ(ending(path)->may_end.view(), "Interrupt");
+    EXPECT_TRUE(ending(path)->numbered);
   }
-  EXPECT_EQ(find_stream_ending("/v3/chat/retrieve"), nullptr);
-  EXPECT_EQ(find_stream_ending("/v3/chat?conversation_id=1"), nullptr);
+  EXPECT_EQ(ending("/v3/chat/cancel"), nullptr);
+  EXPECT_EQ(ending("/v3/chats"), nullptr);
 }
 
 std::string streamed(const std::string &json, const char *path = "/v3/chat") {
