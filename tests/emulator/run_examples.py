@@ -34,6 +34,7 @@ SETTINGS = {
     "COZE_JWT_OAUTH_PUBLIC_KEY_ID": READY["jwt"]["public_key_id"],
     "COZE_JWT_OAUTH_PRIVATE_KEY_FILE_PATH": READY["jwt"]["private_key_file"],
     "COZE_BOT_ID": "7300000000000000001",
+    "COZE_WORKFLOW_ID": "7300000000000000009",
 }
 SECRETS = [READY["pat"], READY["sat"], READY["web"]["client_secret"]]
 
@@ -195,6 +196,42 @@ class Examples(unittest.TestCase):
         self.assertEqual(out, "Logged out\n")
         again = self.start("login_once", XDG_STATE_HOME=state.name)
         self.address(again)  # a person is asked
+
+    def test_chat_tools(self):
+        done = self.run_program("chat_tools", 'Call get_weather {"city":"Paris"}')
+        self.assertIn("sunny", done.stdout)
+        self.assertIn("get_weather", done.stderr)
+
+    def test_workflow_interrupt(self):
+        done = self.run_program("workflow_interrupt", '{"input": "Ask: Which size?"}', given="Large \"L\"\n")
+        self.assertIn("Which size?", done.stdout)
+        self.assertIn('Large "L"', done.stdout.split("> ")[1])
+
+    def test_workflow_interrupt_without_an_answer(self):
+        done = self.run_program("workflow_interrupt", '{"input": "Ask: Which size?"}', code=1)
+        self.assertIn("no answer was given", done.stderr)
+
+    def test_upload_progress(self):
+        with tempfile.NamedTemporaryFile(suffix=".bin") as file:
+            file.truncate(30_000_000)
+            done = self.run_program("upload_progress", file.name)
+        self.assertRegex(done.stdout, r"file_id \d+")
+
+    def test_upload_progress_of_nothing(self):
+        done = self.run_program("upload_progress", "/nowhere/a.bin", code=1)
+        self.assertIn("/nowhere/a.bin", done.stderr)
+
+    def test_speech_to_file_and_live_transcription(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "morning.wav")
+            self.run_program("speech_to_file", 'Good "morning"', path)
+            self.assertEqual(os.listdir(folder), ["morning.wav"])
+            heard = self.run_program("live_transcription", path).stdout
+        self.assertIn("Hz", heard)
+
+    def test_live_transcription_of_something_else(self):
+        done = self.run_program("live_transcription", "/etc/hostname", code=2)
+        self.assertIn("usage", done.stderr)
 
     def test_jwt_oauth(self):
         self.assertIn("Hello, ", self.run_program("jwt_oauth").stdout)
