@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional
 from aiohttp import web
 
 from .replies import ApiError
+from .state import AccessToken
 from .tap import Exchange
 
 if TYPE_CHECKING:
@@ -32,8 +33,21 @@ class Call:
     log_id: str
     body: bytes = b""
     path_parameters: Dict[str, str] = field(default_factory=dict)
+    # Of an API operation, checked before its handler is called.
+    arguments: Dict[str, Any] = field(default_factory=dict)
+    _token: Optional[AccessToken] = None
     # What the log line may tell about this request beyond method, path and status.
     note: str = ""
+
+    @property
+    def token(self) -> AccessToken:
+        """The access token of an API operation."""
+        assert self._token is not None
+        return self._token
+
+    @token.setter
+    def token(self, token: AccessToken) -> None:
+        self._token = token
 
     @property
     def is_multipart(self) -> bool:

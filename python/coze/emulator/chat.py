@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from typing import Any, Dict, Iterator, Tuple
 
-from .access import check_chat_right, check_conversation_right, token_of
-from .api import MESSAGE_FIELDS, new_conversation
-from .arguments import Field, bad_argument, check_body, check_query
+from .arguments import bad_argument, check_object
 from .call import Call
+from .contract import TYPES
+from .conversations import new_conversation
 from .events import STREAM_HEADERS, chat_event, paced, pieces_of
 from .replies import AnyReply, ApiError, Reply, StreamReply, envelope, json_text
 from .state import AccessToken, Chat, Conversation
@@ -19,49 +19,22 @@ from .state import AccessToken, Chat, Conversation
 ANSWER = "You said: {question}"
 _FAILURE = {"code": 5000, "msg": "the emulator was told to let this chat fail"}
 
-_ENTER_MESSAGE_FIELDS = tuple(
-    field._replace(required=True) if field.name in ("content", "content_type") else field for field in MESSAGE_FIELDS
-)
-_CHAT_BODY = (
-    Field("bot_id", required=True),
-    Field("user_id", required=True),
-    Field("additional_messages", "list", fields=_ENTER_MESSAGE_FIELDS, maximum=100),
-    Field("stream", "boolean"),
-    Field("custom_variables", "map<string,string>"),
-    Field("auto_save_history", "boolean"),
-    Field("meta_data", "object"),
-    Field("extra_params", "map<string,string>"),
-    Field(
-        "shortcut_command",
-        "object",
-        fields=(Field("command_id", required=True), Field("parameters", "map<string,string>")),
-    ),
-    Field("parameters", "object"),
-    Field("enable_card", "boolean"),
-    Field("publish_status", choices=("published_online", "unpublished_draft")),
-    Field("bot_version"),
-    Field("connector_id"),
-)
-
 
 async def create(call: Call) -> AnyReply:
     """POST /v3/chat."""
-    token = token_of(call)
-    query = check_query((Field("conversation_id"),), call.request.query)
-    body = check_body(_CHAT_BODY, call.json_object())
-    check_chat_right(token, body["bot_id"])
-    is_stream = body.get("stream", False)
-    if not is_stream and body.get("auto_save_history") is False:
+    given, token = call.arguments, call.token
+    is_stream = given.get("stream", False)
+    if not is_stream and given.get("auto_save_history") is False:
         raise bad_argument("auto_save_history", "must be true without a stream")
-    conversation = _conversation(call, token, query.get("conversation_id"))
-    question = _question(call, conversation, body.get("additional_messages", []))
+    conversation = _conversation(call, token, given.get("conversation_id"))
+    question = _question(call, conversation, given.get("additional_messages", []))
     chat = Chat(
         id=call.emulator.state.new_id(),
         conversation_id=conversation.id,
-        bot_id=body["bot_id"],
+        bot_id=given["bot_id"],
         created_at=int(call.emulator.clock.now()),
         question=question,
-        meta_data=body.get("meta_data", {}),
+        meta_data=given.get("meta_data", {}),
         owner=token.user.user_id,
         streamed=is_stream,
     )
@@ -99,14 +72,6 @@ def _question(call: Call, conversation: Conversation, messages: Any) -> str:
     return conversation.last_question
 
 
-_OBJECT_FIELDS = (
-    Field("type", required=True, choices=("text", "file", "image", "audio")),
-    Field("text"),
-    Field("file_id"),
-    Field("file_url"),
-)
-
-
 def _object_question(call: Call, content: str, name: str) -> str:
     """A mixed message as one text: its texts, and "[file name]" for each uploaded file."""
     try:
@@ -117,7 +82,7 @@ def _object_question(call: Call, content: str, name: str) -> str:
         raise bad_argument(name, "must be a JSON array of objects")
     words = []
     for index, part in enumerate(parts):
-        part = check_body(_OBJECT_FIELDS, part, f"{name}[{index}].")
+        part = check_object(TYPES["ObjectString"], part, f"{name}[{index}].")
         if part["type"] == "text":
             words.append(part.get("text", ""))
         elif "file_id" in part:
@@ -215,15 +180,11 @@ def _events(call: Call, conversation: Conversation, chat: Chat) -> Iterator[Tupl
 
 # Polling
 
-_CHAT_QUERY = (Field("conversation_id", required=True), Field("chat_id", required=True))
-
 
 def _find(call: Call) -> Tuple[Conversation, Chat]:
-    token = token_of(call)
-    query = check_query(_CHAT_QUERY, call.request.query)
-    check_conversation_right(token)
-    chat = call.emulator.state.chats.get(query["chat_id"])
-    if chat is None or chat.owner != token.user.user_id or chat.conversation_id != query["conversation_id"]:
+    given = call.arguments
+    chat = call.emulator.state.chats.get(given["chat_id"])
+    if chat is None or chat.owner != call.token.user.user_id or chat.conversation_id != given["conversation_id"]:
         raise ApiError(4200, "resource not found: chat_id")
     return call.emulator.state.conversations[chat.conversation_id], chat
 

@@ -89,8 +89,10 @@ def json_reply(value: Any, status: int = 200, headers: Optional[Dict[str, str]] 
     return Reply(status, body, {"Content-Type": JSON_TYPE, **(headers or {})})
 
 
-def envelope(data: Any, log_id: str) -> Reply:
-    return json_reply({"code": 0, "msg": "", "data": data, "detail": {"logid": log_id}})
+def envelope(result: Any, log_id: str, shape: str = "data") -> Reply:
+    """`shape` is the field that holds the result, or flat (its fields stand in the envelope), or empty."""
+    held = result if shape == "flat" else {} if shape == "empty" else {shape: result}
+    return json_reply({"code": 0, "msg": "", **held, "detail": {"logid": log_id}})
 
 
 def envelope_error(code: int, message: str, log_id: str, status: int) -> Reply:

@@ -143,7 +143,16 @@ class Conversation:
     connector_id: str = "1024"
     section_id: str = ""
     last_question: str = ""
+    messages: List[Dict[str, Any]] = field(default_factory=list)
     chats: List[Chat] = field(default_factory=list)
+
+    def add_message(self, message: Dict[str, Any]) -> None:
+        """Appends a message with the fields of the contract; one that is added again under its id is replaced."""
+        for index, known in enumerate(self.messages):
+            if known["id"] == message["id"]:
+                self.messages[index] = message
+                return
+        self.messages.append(message)
 
 
 @dataclass

@@ -7,28 +7,15 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterator, Tuple
 
-from .access import token_of
-from .arguments import Field, bad_argument, check_body, check_query
+from .arguments import bad_argument
 from .call import Call
 from .events import STREAM_HEADERS, paced, pieces_of, workflow_event
 from .replies import StreamReply, json_text
 
-_BODY = (
-    Field("workflow_id", required=True),
-    Field("parameters", "object"),
-    Field("bot_id"),
-    Field("ext", "map<string,string>"),
-    Field("app_id"),
-    Field("workflow_version"),
-    Field("connector_id"),
-)
-
 
 async def stream_run(call: Call) -> StreamReply:
     """POST /v1/workflow/stream_run."""
-    token_of(call)
-    check_query((), call.request.query)
-    body = check_body(_BODY, call.json_object())
+    body = call.arguments
     if body.get("bot_id") and body.get("app_id"):
         raise bad_argument("app_id", "cannot be given together with bot_id")
     events = _events(call, body)
