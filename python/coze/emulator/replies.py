@@ -46,6 +46,10 @@ class ApiError(Exception):
         return envelope_error(self.code, self.message, log_id, status)
 
 
+def not_found(argument: str) -> ApiError:
+    return ApiError(4200, f"resource not found: {argument}")
+
+
 class OAuthError(Exception):
     """An error of the OAuth endpoints; `parameter` goes where the SDKs look for a parameter name."""
 

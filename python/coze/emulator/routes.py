@@ -48,6 +48,7 @@ _ROUTES: List[Tuple[str, str, Any]] = [
     ("DELETE", f"{_C}/faults", control.clear_faults),
     ("GET", f"{_C}/faults/{{id}}", control.read_fault),
     ("GET", f"{_C}/files/{{id}}", control.read_file),
+    ("POST", f"{_C}/callback", control.send_callback),
     ("POST", f"{_C}/token", control.read_token),
     ("POST", f"{_C}/reset", control.reset),
 ]

@@ -1,18 +1,20 @@
-"""What an emulator remembers: tokens and their families, codes, consents, chats and files.
+"""What an emulator remembers: tokens and their families, codes, consents, chats, files and every other resource.
 
-Only bookkeeping lives here; who may have what is decided in oauth.py, authorize.py and api.py.
+Only bookkeeping lives here; who may have what is decided in oauth.py, authorize.py and access.py.
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any, Counter, Dict, List, Optional
+from typing import Any, Counter, Dict, List, Optional, Type, TypeVar
 
 from .credentials import App, Credentials, Maker
 
 # Ids count up from here: decimal, and well above 2**53, where a double loses digits.
 _FIRST_ID = 7_312_345_678_900_000_001
+
+Record = TypeVar("Record")
 
 
 @dataclass
@@ -138,12 +140,15 @@ class Conversation:
     id: str
     owner: str
     created_at: int
+    updated_at: int = 0
+    bot_id: str = ""
     name: str = ""
     meta_data: Dict[str, Any] = field(default_factory=dict)
     connector_id: str = "1024"
     section_id: str = ""
     last_question: str = ""
     messages: List[Dict[str, Any]] = field(default_factory=list)
+    feedback: Dict[str, Dict[str, Any]] = field(default_factory=dict)
     chats: List[Chat] = field(default_factory=list)
 
     def add_message(self, message: Dict[str, Any]) -> None:
@@ -191,6 +196,11 @@ class State:
         self.device_polls = 0
         self.families_revoked = 0
         self._last_id = _FIRST_ID
+        self._shelves: Dict[type, Dict[str, Any]] = {}
+
+    def shelf(self, kind: Type[Record]) -> Dict[str, Record]:
+        """What is kept of one kind, by id, oldest first. The kinds belong to the modules that answer for them."""
+        return self._shelves.setdefault(kind, {})
 
     def new_id(self) -> str:
         # Steps above one, as real ids have, so that nobody learns to count on neighbours.
