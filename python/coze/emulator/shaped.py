@@ -6,12 +6,12 @@ A field named as an argument repeats that argument; ids are decimal and beyond 2
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any, Dict, Tuple
 
 from .call import Call
 from .contract import TYPES, Field, Fields
 from .paging import page
-from .replies import json_text
 
 _LISTED = 3  # items of a list that has pages
 _NESTED = 2  # items of any other list
@@ -37,7 +37,8 @@ class _Shaper:
         pages = call.operation.pages
         paging = {pages.page, pages.token, pages.size} if pages else set()
         self._echo = {name: value for name, value in call.arguments.items() if name not in paging}
-        self._seed = f"{call.emulator.seed}/{call.operation.id}/{json_text(self._echo)}"
+        question = json.dumps(self._echo, sort_keys=True, default=lambda upload: upload.sha256)
+        self._seed = f"{call.emulator.seed}/{call.operation.id}/{question}"
 
     def whole(self, fields: Fields) -> Dict[str, Any]:
         """The result itself: `id` is the id that the path names, and a list with pages is cut."""
