@@ -1,13 +1,15 @@
 """Answers and errors in the shapes of the contract: the gateway envelope and both OAuth spellings.
 
-Handlers return a Reply or a StreamReply, or raise ApiError or OAuthError; the server sends them.
+Handlers return a Reply, a StreamReply or a SocketReply, or raise ApiError or OAuthError; the server sends them.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, AsyncIterator, Dict, Optional, Union
+from typing import Any, AsyncIterator, Awaitable, Callable, Dict, Optional, Union
+
+from aiohttp import web
 
 JSON_TYPE = "application/json; charset=utf-8"
 
@@ -26,13 +28,22 @@ class StreamReply:
     headers: Dict[str, str] = field(default_factory=dict)
 
 
-AnyReply = Union[Reply, StreamReply]
+@dataclass
+class SocketReply:
+    """An upgrade to WebSocket; `talk` is what follows it, until the connection ends."""
+
+    talk: Callable[[web.WebSocketResponse], Awaitable[None]]
+    status: int = 101
+    headers: Dict[str, str] = field(default_factory=dict)
+
+
+AnyReply = Union[Reply, StreamReply, SocketReply]
 
 
 class ApiError(Exception):
     """An error in the gateway envelope."""
 
-    _STATUS = {4000: 400, 4013: 429, 4015: 400, 4016: 400, 4100: 401, 4101: 403, 4200: 404, 5000: 500}
+    _STATUS = {4000: 400, 4013: 429, 4015: 400, 4016: 400, 4100: 401, 4101: 403, 4104: 400, 4200: 404, 5000: 500}
 
     def __init__(self, code: int, message: str, status: Optional[int] = None) -> None:
         super().__init__(message)

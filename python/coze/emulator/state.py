@@ -5,6 +5,7 @@ Only bookkeeping lives here; who may have what is decided in oauth.py, authorize
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Counter, Dict, List, Optional, Type, TypeVar
@@ -127,12 +128,20 @@ class Chat:
     question: str
     meta_data: Dict[str, Any]
     owner: str
-    streamed: bool = False
+    section_id: str = ""
+    is_saved: bool = True
+    has_audio: bool = False
     status: str = "in_progress"
+    # Of the turn: the first one begins with the question, a later one with the outputs of tools.
+    streamed: bool = False
+    turn_began_at: int = 0
     polls: int = 0
+    tool_calls: List[Dict[str, Any]] = field(default_factory=list)
+    tool_outputs: List[str] = field(default_factory=list)
     completed_at: int = 0
     failed_at: int = 0
     messages: List[Dict[str, Any]] = field(default_factory=list)
+    canceled: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass
