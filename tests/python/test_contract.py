@@ -107,6 +107,36 @@ class Needs:
     def before_conversations_messages_feedback_delete(self, arguments):
         call(self._coze, "conversations.messages.feedback.create", feedback_type="like", **arguments)
 
+    def before_chat_submit_tool_outputs(self, arguments):
+        """Another chat of the conversation, one that waits for a tool."""
+        self._coze.settings(chat_in_progress_polls=0)
+        body, query = self._coze.chat_body("Call now"), {"conversation_id": arguments["conversation_id"]}
+        chat = self._coze.post("/v3/chat", body, params=query).json()["data"]
+        arguments["chat_id"] = chat["id"]
+        query["chat_id"] = chat["id"]
+        action = self._coze.get("/v3/chat/retrieve", params=query).json()["data"]["required_action"]
+        arguments["tool_outputs"][0]["tool_call_id"] = action["submit_tool_outputs"]["tool_calls"][0]["id"]
+
+    def run(self, arguments):
+        """A run of the workflow that waits to be resumed."""
+        body = {"workflow_id": arguments["workflow_id"], "parameters": {"input": "Ask:"}}
+        return self._coze.post("/v1/workflow/run", body).json()
+
+    def before_workflows_runs_resume(self, arguments):
+        interrupt = self.run(arguments)["interrupt_data"]
+        arguments.update(event_id=interrupt["event_id"], interrupt_type=interrupt["type"])
+
+    before_workflows_runs_stream_resume = before_workflows_runs_resume
+
+    def before_workflows_runs_histories_retrieve(self, arguments):
+        arguments["execute_id"] = self.run(arguments)["execute_id"]
+
+    def before_workflows_runs_histories_execute_nodes_retrieve(self, arguments):
+        self.before_workflows_runs_histories_retrieve(arguments)
+        run = {name: arguments[name] for name in ("workflow_id", "execute_id")}
+        found = call(self._coze, "workflows.runs.histories.retrieve", **run)
+        arguments["node_execute_uuid"] = found[0]["node_execute_status"]["End"]["node_execute_uuid"]
+
     def before_api_apps_events_delete(self, arguments):
         call(self._coze, "api_apps.events.create", **arguments)
 
