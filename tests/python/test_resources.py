@@ -398,7 +398,8 @@ def test_datasets_and_documents_in_pages(coze, space):
     ids = [make_dataset(coze, space, f"d{number}", number % 2) for number in range(5)]
     listed = page_numbers(coze, "datasets.list", "dataset_list", 2, 5, space_id=space)
     assert [one["dataset_id"] for one in listed] == ids
-    assert [one["name"] for one in page_numbers(coze, "datasets.list", "dataset_list", 1, 2, space_id=space, format_type=1)] == ["d1", "d3"]
+    tables = page_numbers(coze, "datasets.list", "dataset_list", 1, 2, space_id=space, format_type=1)
+    assert [one["name"] for one in tables] == ["d1", "d3"]
     assert call(coze, "datasets.list", space_id=space, name="d4")["total_count"] == 1
     made = add_documents(coze, ids[0], *({"name": str(n), "source_info": encoded("x")} for n in range(5)))
     found = []
@@ -509,8 +510,9 @@ def test_variables_are_apart_for_each_user_bot_and_connector(coze):
 
 
 def limit(coze, **more):
-    info = {"limit": 10, "benefit_type": "resource_point", "active_mode": "absolute_time", "started_at": 1, "ended_at": 2}
-    benefit = {"entity_type": "single_device", "entity_id": "d1", "benefit_info": {**info, **more}}
+    info = {"limit": 10, "benefit_type": "resource_point", "active_mode": "absolute_time"}
+    info = {**info, "started_at": 1, "ended_at": 2, **more}
+    benefit = {"entity_type": "single_device", "entity_id": "d1", "benefit_info": info}
     return call(coze, "commerce.benefit.limitations.create", **benefit)["benefit_info"]
 
 

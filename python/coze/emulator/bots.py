@@ -113,7 +113,8 @@ def list_all(call: Call) -> Dict[str, Any]:
         "published_draft": lambda bot: connector in bot.online and bot.updated_at > bot.online[connector].created_at,
         "unpublished_draft": lambda bot: not bot.is_published,
     }[status]
-    return page(call, [bot for bot in _in_workspace(call, given["workspace_id"]) if fits(bot)], lambda bot: _row(call, bot))
+    found = [bot for bot in _in_workspace(call, given["workspace_id"]) if fits(bot)]
+    return page(call, found, lambda bot: _row(call, bot))
 
 
 def list_published(call: Call) -> Dict[str, Any]:

@@ -1,6 +1,6 @@
 """Which handler answers which operation, and what every one of them has in common: token, arguments, rights, envelope.
 
-A handler takes the call and returns what stands in the envelope, or a whole reply.
+A handler takes the call and returns what stands in the envelope, or a whole reply. The README tells them one by one.
 """
 
 from __future__ import annotations
