@@ -245,6 +245,10 @@ def test_page_index_is_page_num(coze):
 def test_ids_of_documents_may_be_numbers(coze):
     needs = Needs(coze, "datasets.documents.list")
     dataset, document = needs.value("dataset_id"), needs.value("document_id")
+    base = {"name": "b", "source_info": {"web_url": "http://127.0.0.1/"}}
+    more = {"dataset_id": int(dataset), "document_bases": [base], "format_type": 0}
+    made = coze.post("/open_api/knowledge/document/create", more).json()["document_infos"][0]["document_id"]
+    call(coze, "datasets.documents.delete", document_ids=[made])
     found = coze.post("/open_api/knowledge/document/list", {"dataset_id": int(dataset), "page_size": 5}).json()
     assert [one["document_id"] for one in found["document_infos"]] == [document]
     update = {"document_id": int(document), "document_name": "b"}
@@ -252,6 +256,20 @@ def test_ids_of_documents_may_be_numbers(coze):
     for wrong in (True, 1.5, [], {}):
         api_error(coze.post("/open_api/knowledge/document/list", {"dataset_id": wrong}), 4000, "dataset_id must be")
     assert coze.post("/open_api/knowledge/document/delete", {"document_ids": [int(document)]}).json()["code"] == 0
+
+
+def test_methods_of_other_clients(coze):
+    needs = Needs(coze, "chat.retrieve")
+    ids = {name: needs.value(name) for name in ("conversation_id", "message_id", "chat_id")}
+    for path, name in (("/v3/chat/retrieve", "chat_id"), ("/v1/conversation/message/retrieve", "message_id")):
+        query = {"conversation_id": ids["conversation_id"], name: ids[name]}
+        for method in ("GET", "POST"):
+            headers = {"Authorization": f"Bearer {coze.ready['pat']}"}
+            response = coze.http.request(method, path, params=query, headers=headers)
+            assert response.json()["data"]["id"] == ids[name]
+    dataset = needs.value("dataset_id")
+    query = {"dataset_id": dataset, "page": "1", "size": "5"}
+    assert coze.get("/open_api/knowledge/document/list", params=query).json()["total"] == 0
 
 
 @pytest.mark.parametrize("query", [[("task_ids", "A,B")], [("task_ids", "A"), ("task_ids", "B")]])
