@@ -5,7 +5,10 @@ Tokens are issued in oauth.py; this only reads them.
 
 from __future__ import annotations
 
+from typing import Any, Mapping
+
 from .call import Call
+from .contract import Operation
 from .replies import ApiError
 from .state import AccessToken
 
@@ -24,15 +27,25 @@ def token_of(call: Call) -> AccessToken:
     return token
 
 
-def check_conversation_right(token: AccessToken) -> None:
-    """Conversations are global, so a token for one workspace can never have rights on them."""
+def check_rights(token: AccessToken, operation: Operation, arguments: Mapping[str, Any]) -> None:
+    """What the grant of a valid token does not allow is error 4101."""
     if token.workspace_id is not None:
+        _check_workspace(token.workspace_id, operation, arguments)
+    if operation.id == "chat.create":
+        _check_scope(token, arguments["bot_id"])
+
+
+def _check_workspace(own: str, operation: Operation, arguments: Mapping[str, Any]) -> None:
+    # Conversations are global, so a token for one workspace can never have rights on them.
+    if operation.id.startswith(("conversations.", "chat.")):
         raise ApiError(_NO_PERMISSION, "no permission: a workspace token has no rights on conversations")
+    for name in ("workspace_id", "space_id", "to_workspace_id"):
+        if arguments.get(name, own) != own:
+            raise ApiError(_NO_PERMISSION, f"no permission: the token is for another workspace than {name}")
 
 
-def check_chat_right(token: AccessToken, bot_id: str) -> None:
+def _check_scope(token: AccessToken, bot_id: str) -> None:
     """A JWT token with a scope may chat only with the bots that the scope lists."""
-    check_conversation_right(token)
     if token.scope is None:
         return
     if "Connector.botChat" not in token.scope["account_permission"]["permission_list"]:

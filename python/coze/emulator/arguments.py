@@ -1,116 +1,261 @@
-"""Checks the arguments of an API operation: missing, unknown and mistyped ones are error 4000.
+"""Reads and checks the arguments of an operation by the contract: a wrong one is error 4000 and named in the message.
 
-An operation describes its fields once; the message always names the field at fault.
+Path, query, JSON body and multipart parts become one flat dictionary of what was given; null counts as absent.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
-from typing import Any, Dict, Iterable, Mapping, NamedTuple, Optional, Sequence, Tuple
+from dataclasses import dataclass
+from typing import Any, Dict, Iterable, List, Mapping, Optional
 
+from aiohttp import BodyPartReader, MultipartReader
 from multidict import MultiMapping
 
+from .call import BodyTooLarge, Call
+from .contract import TYPES, Field, Fields, Operation
 from .replies import ApiError
 
+MOST_UPLOAD_BYTES = 512 * 1024 * 1024
+MOST_KEPT_BYTES = 20 * 1024 * 1024
+_MOST_TEXT_BYTES = 1024 * 1024
 
-class Field(NamedTuple):
-    name: str
-    kind: str = "string"  # string | integer | boolean | object | list | map<string,string>
-    required: bool = False
-    choices: Tuple[str, ...] = ()
-    minimum: Optional[int] = None
-    maximum: Optional[int] = None
-    fields: Tuple["Field", ...] = ()  # of an object, or of each object in a list
+
+@dataclass
+class Upload:
+    """A file argument. `content` is None when it is longer than MOST_KEPT_BYTES."""
+
+    file_name: str
+    content_type: str
+    bytes: int
+    sha256: str
+    content: Optional[bytes]
 
 
 def bad_argument(name: str, problem: str) -> ApiError:
     return ApiError(4000, f"invalid request parameter: {name} {problem}")
 
 
-def check_body(fields: Sequence[Field], values: Mapping[str, Any], prefix: str = "") -> Dict[str, Any]:
-    """The values that are present. null counts as absent, as the SDKs send it for what is unset."""
+async def arguments_of(call: Call, operation: Operation) -> Dict[str, Any]:
+    """What the caller gave, checked; defaults are not filled in."""
+    given: Dict[str, Any] = dict(call.path_parameters)
+    # A client that reads with GET where the contract has POST puts the body's fields into the query.
+    in_query = call.request.method == "GET" or not operation.json
+    query = {**operation.query, **operation.json} if in_query else operation.query
+    given.update(_check_query(query, call.request.query))
+    if operation.multipart:
+        body = await _check_multipart(operation.multipart, call)
+    elif in_query:
+        body = _check_no_body(call)
+    else:
+        body = _check_json(operation.json, call)
+    for name, value in body.items():
+        if given.setdefault(name, value) != value:
+            raise bad_argument(name, "is not the one of the path")
+    return given
+
+
+def check_object(fields: Fields, values: Mapping[str, Any], prefix: str = "") -> Dict[str, Any]:
+    """The values of a JSON object that are present."""
     _refuse_unknown(fields, values, prefix)
     checked = {}
-    for field in fields:
-        name, value = prefix + field.name, values.get(field.name)
-        if value is None or (value == "" and field.required):
-            if field.required:
-                raise bad_argument(name, "is missing")
+    for field in fields.values():
+        value = next((values[one] for one in (field.name, *field.aliases) if values.get(one) is not None), None)
+        if value is None or (value == "" and field.required and not field.may_be_empty):
+            _refuse_missing(field, prefix)
             continue
-        checked[field.name] = _check_value(field, name, value)
+        checked[field.name] = _check_value(field, field.type, prefix + field.name, value)
     return checked
 
 
-def check_query(fields: Sequence[Field], query: "MultiMapping[str]") -> Dict[str, Any]:
-    """Like check_body for a query string, where everything arrives as text and empty is absent."""
+def _check_json(fields: Fields, call: Call) -> Dict[str, Any]:
+    needed = any(field.required for field in fields.values())
+    return check_object(fields, call.json_object() if needed or call.body else {})
+
+
+def _check_no_body(call: Call) -> Dict[str, Any]:
+    if call.body and call.request.content_type == "application/json":
+        try:
+            value = call.json_value()
+        except (ValueError, RecursionError):
+            raise ApiError(4000, "invalid request parameter: the body is not valid JSON") from None
+        for name in value if isinstance(value, dict) else ():
+            raise bad_argument(name, "is not a known parameter")
+    return {}
+
+
+def _check_query(fields: Fields, query: "MultiMapping[str]") -> Dict[str, Any]:
+    """Everything arrives as text, and empty is absent."""
     _refuse_unknown(fields, query, "")
     checked: Dict[str, Any] = {}
-    for field in fields:
-        text = query.get(field.name, "")
-        if not text:
-            if field.required:
-                raise bad_argument(field.name, "is missing")
+    for field in fields.values():
+        texts = [text for one in (field.name, *field.aliases) for text in query.getall(one, ()) if text]
+        if not texts:
+            _refuse_missing(field, "")
             continue
-        value: Any = text
-        if field.kind == "integer":
-            if not re.fullmatch(r"-?[0-9]{1,18}", text):
-                raise bad_argument(field.name, "must be an integer")
-            value = int(text)
-        checked[field.name] = _check_value(field, field.name, value)
+        if field.type.endswith("[]"):
+            value: Any = [piece for text in texts for piece in text.split(",") if piece]
+        else:
+            value = _from_text(field, texts[0])
+        checked[field.name] = _check_value(field, field.type, field.name, value)
     return checked
 
 
-def _refuse_unknown(fields: Iterable[Field], values: Iterable[str], prefix: str) -> None:
-    known = {field.name for field in fields}
-    for name in values:
+def _from_text(field: Field, text: str) -> Any:
+    """The value that a query or a form field spells."""
+    if field.type == "integer" and re.fullmatch(r"-?[0-9]{1,18}", text):
+        return int(text)
+    if field.type == "number" and re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", text):
+        return float(text)
+    if field.type == "boolean" and text in ("true", "false"):
+        return text == "true"
+    return text
+
+
+def _refuse_unknown(fields: Fields, names: Iterable[str], prefix: str) -> None:
+    known = {one for field in fields.values() for one in (field.name, *field.aliases)}
+    for name in names:
         if name not in known:
             raise bad_argument(prefix + name, "is not a known parameter")
 
 
-_TYPES: Dict[str, Any] = {"string": str, "boolean": bool, "object": dict, "list": list, "map<string,string>": dict}
-_TYPE_NAMES = {
+def _refuse_missing(field: Field, prefix: str) -> None:
+    if field.required:
+        raise bad_argument(prefix + field.name, "is missing")
+
+
+# Values
+
+_SCALARS: Dict[str, Any] = {"string": str, "boolean": bool, "object": dict, "integer": int, "number": (int, float)}
+_WORDS = {
     "string": "a string",
     "boolean": "a boolean",
     "object": "an object",
-    "list": "an array",
-    "map<string,string>": "an object with string values",
+    "integer": "an integer",
+    "number": "a number",
 }
 
 
-def _check_value(field: Field, name: str, value: Any) -> Any:
-    if field.kind == "integer":
-        return _check_integer(field, name, value)
-    if not isinstance(value, _TYPES[field.kind]):
-        raise bad_argument(name, f"must be {_TYPE_NAMES[field.kind]}")
-    if field.choices and value not in field.choices:
-        raise bad_argument(name, "must be one of " + ", ".join(field.choices))
-    if field.kind == "map<string,string>" and not all(isinstance(one, str) for one in value.values()):
-        raise bad_argument(name, f"must be {_TYPE_NAMES[field.kind]}")
-    if field.kind == "object" and field.fields:
-        return check_body(field.fields, value, name + ".")
-    if field.kind == "list":
-        return _check_list(field, name, value)
+def _check_value(field: Field, kind: str, name: str, value: Any) -> Any:
+    if kind.endswith("[]"):
+        return _check_array(field, kind[:-2], name, value)
+    if kind.startswith("map<"):
+        return _check_map(field, kind[4:-1], name, value)
+    if kind == "any":
+        return value
+    if kind in TYPES:
+        if not isinstance(value, dict):
+            raise bad_argument(name, "must be an object")
+        return check_object(TYPES[kind], value, name + ".")
+    return _check_scalar(field, kind, name, value)
+
+
+def _check_array(field: Field, kind: str, name: str, value: Any) -> List[Any]:
+    if not isinstance(value, list):
+        raise bad_argument(name, "must be an array")
+    if field.maximum is not None and len(value) > field.maximum:
+        raise bad_argument(name, f"must have at most {field.maximum} items")
+    return [_check_value(field, kind, f"{name}[{index}]", item) for index, item in enumerate(value)]
+
+
+def _check_map(field: Field, kind: str, name: str, value: Any) -> Dict[str, Any]:
+    if not isinstance(value, dict):
+        raise bad_argument(name, "must be an object")
+    if kind == "string" and not all(isinstance(one, str) for one in value.values()):
+        raise bad_argument(name, "must be an object with string values")
+    return {key: _check_value(field, kind, f"{name}.{key}", one) for key, one in value.items()}
+
+
+def _check_scalar(field: Field, kind: str, name: str, value: Any) -> Any:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if field.numbers_too and is_number and isinstance(value, int):
+        value = str(value)
+    if not isinstance(value, _SCALARS[kind]) or (isinstance(value, bool) and kind != "boolean"):
+        raise bad_argument(name, f"must be {_WORDS[kind]}")
+    if field.enum:
+        value = (field.enum_aliases or {}).get(value, value)
+        if value not in field.enum:
+            raise bad_argument(name, "must be one of " + ", ".join(map(str, field.enum)))
+    if is_number and not isinstance(value, str):
+        _check_bounds(field, name, value)
     return value
 
 
-def _check_integer(field: Field, name: str, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise bad_argument(name, "must be an integer")
+def _check_bounds(field: Field, name: str, value: float) -> None:
     if field.minimum is not None and value < field.minimum:
         raise bad_argument(name, f"must be at least {field.minimum}")
     if field.maximum is not None and value > field.maximum:
         raise bad_argument(name, f"must be at most {field.maximum}")
-    return value
 
 
-def _check_list(field: Field, name: str, value: Any) -> Any:
-    if field.maximum is not None and len(value) > field.maximum:
-        raise bad_argument(name, f"must have at most {field.maximum} items")
-    if not field.fields:
-        return value
-    checked = []
-    for index, item in enumerate(value):
-        if not isinstance(item, dict):
-            raise bad_argument(f"{name}[{index}]", "must be an object")
-        checked.append(check_body(field.fields, item, f"{name}[{index}]."))
-    return checked
+# Uploads
+
+
+async def _check_multipart(fields: Fields, call: Call) -> Dict[str, Any]:
+    if call.request.content_type != "multipart/form-data":
+        raise ApiError(4000, "invalid request parameter: Content-Type must be multipart/form-data")
+    try:
+        given = await _read_parts(fields, call)
+    except (ValueError, AssertionError, RuntimeError):
+        raise ApiError(4000, "invalid request parameter: the body is not valid multipart/form-data") from None
+    for field in fields.values():
+        if field.name not in given:
+            _refuse_missing(field, "")
+    return given
+
+
+async def _read_parts(fields: Fields, call: Call) -> Dict[str, Any]:
+    given: Dict[str, Any] = {}
+    reader = MultipartReader(call.request.headers, call.request.content)
+    part = await reader.next()
+    while part is not None:
+        name = (part.name if isinstance(part, BodyPartReader) else None) or "a part without a name"
+        field = fields.get(name)
+        if field is None or not isinstance(part, BodyPartReader):
+            raise bad_argument(name, "is not a known parameter")
+        if name in given:
+            raise bad_argument(name, "must come once")
+        if field.type == "file":
+            given[name] = await _read_file(part, name)
+        else:
+            text = await _read_text(part, name)
+            if text:
+                given[name] = _check_value(field, field.type, name, _from_text(field, text))
+        part = await reader.next()
+    return given
+
+
+async def _read_text(part: BodyPartReader, name: str) -> str:
+    if part.filename:
+        raise bad_argument(name, "must not be a file")
+    pieces = b""
+    while True:
+        piece = await part.read_chunk(65536)
+        if not piece:
+            break
+        pieces += piece
+        if len(pieces) > _MOST_TEXT_BYTES:
+            raise BodyTooLarge
+    try:
+        return pieces.decode("utf-8")
+    except UnicodeDecodeError:
+        raise bad_argument(name, "must be UTF-8") from None
+
+
+async def _read_file(part: BodyPartReader, name: str) -> Upload:
+    if not part.filename:
+        raise bad_argument(name, "must have a filename")
+    size, digest, kept = 0, hashlib.sha256(), bytearray()
+    while True:
+        piece = await part.read_chunk(65536)
+        if not piece:
+            break
+        size += len(piece)
+        if size > MOST_UPLOAD_BYTES:
+            raise BodyTooLarge
+        digest.update(piece)
+        if size <= MOST_KEPT_BYTES:
+            kept += piece
+    content = bytes(kept) if size <= MOST_KEPT_BYTES else None
+    return Upload(part.filename, part.headers.get("Content-Type", ""), size, digest.hexdigest(), content)

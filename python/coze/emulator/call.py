@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Dict, Optional
+from typing import TYPE_CHECKING, Any, Dict, Optional, Type
 
 from aiohttp import web
 
-from .replies import ApiError
+from .replies import ApiError, not_found
+from .contract import Operation
+from .state import AccessToken, Record
 from .tap import Exchange
 
 if TYPE_CHECKING:
@@ -32,8 +34,47 @@ class Call:
     log_id: str
     body: bytes = b""
     path_parameters: Dict[str, str] = field(default_factory=dict)
+    # Of an API operation; set before its handler is called.
+    arguments: Dict[str, Any] = field(default_factory=dict)
+    _token: Optional[AccessToken] = None
+    _operation: Optional[Operation] = None
     # What the log line may tell about this request beyond method, path and status.
     note: str = ""
+
+    @property
+    def token(self) -> AccessToken:
+        """The access token of an API operation."""
+        assert self._token is not None
+        return self._token
+
+    @token.setter
+    def token(self, token: AccessToken) -> None:
+        self._token = token
+
+    @property
+    def operation(self) -> Operation:
+        assert self._operation is not None
+        return self._operation
+
+    @operation.setter
+    def operation(self, operation: Operation) -> None:
+        self._operation = operation
+
+    def now(self) -> int:
+        return int(self.emulator.clock.now())
+
+    def new_id(self) -> str:
+        return self.emulator.state.new_id()
+
+    def shelf(self, kind: Type[Record]) -> Dict[str, Record]:
+        return self.emulator.state.shelf(kind)
+
+    def find(self, kind: Type[Record], argument: str) -> Record:
+        """The kept record that an argument names, or error 4200."""
+        record = self.shelf(kind).get(self.arguments[argument])
+        if record is None:
+            raise not_found(argument)
+        return record
 
     @property
     def is_multipart(self) -> bool:

@@ -1,85 +1,64 @@
-"""Chats: the answer to Q is always "You said: Q", streamed in pieces or fetched after polling.
+"""Chats over HTTP: asked with or without a stream, read again, gone on with after tools, canceled.
 
-So a test can predict every event, and a person sees a text arrive.
+What happens in a chat is turn.py's matter.
 """
 
 from __future__ import annotations
 
-import json
-from typing import Any, Dict, Iterator, Tuple
+from typing import Any, AsyncIterator, Dict, List, Mapping, Tuple
 
-from .access import check_chat_right, check_conversation_right, token_of
-from .api import MESSAGE_FIELDS, new_conversation
-from .arguments import Field, bad_argument, check_body, check_query
+from . import turn
+from .arguments import bad_argument
 from .call import Call
-from .events import STREAM_HEADERS, chat_event, paced, pieces_of
-from .replies import AnyReply, ApiError, Reply, StreamReply, envelope, json_text
-from .state import AccessToken, Chat, Conversation
-
-ANSWER = "You said: {question}"
-_FAILURE = {"code": 5000, "msg": "the emulator was told to let this chat fail"}
-
-_ENTER_MESSAGE_FIELDS = tuple(
-    field._replace(required=True) if field.name in ("content", "content_type") else field for field in MESSAGE_FIELDS
-)
-_CHAT_BODY = (
-    Field("bot_id", required=True),
-    Field("user_id", required=True),
-    Field("additional_messages", "list", fields=_ENTER_MESSAGE_FIELDS, maximum=100),
-    Field("stream", "boolean"),
-    Field("custom_variables", "map<string,string>"),
-    Field("auto_save_history", "boolean"),
-    Field("meta_data", "object"),
-    Field("extra_params", "map<string,string>"),
-    Field(
-        "shortcut_command",
-        "object",
-        fields=(Field("command_id", required=True), Field("parameters", "map<string,string>")),
-    ),
-    Field("parameters", "object"),
-    Field("enable_card", "boolean"),
-    Field("publish_status", choices=("published_online", "unpublished_draft")),
-    Field("bot_version"),
-    Field("connector_id"),
-)
+from .conversations import new_conversation
+from .events import STREAM_HEADERS, chat_event
+from .replies import AnyReply, ApiError, StreamReply, envelope, json_text
+from .state import Chat, Conversation
 
 
-async def create(call: Call) -> AnyReply:
+def create(call: Call) -> AnyReply:
     """POST /v3/chat."""
-    token = token_of(call)
-    query = check_query((Field("conversation_id"),), call.request.query)
-    body = check_body(_CHAT_BODY, call.json_object())
-    check_chat_right(token, body["bot_id"])
-    is_stream = body.get("stream", False)
-    if not is_stream and body.get("auto_save_history") is False:
+    given = call.arguments
+    is_stream, is_saved = given.get("stream", False), given.get("auto_save_history", True)
+    if not is_stream and not is_saved:
         raise bad_argument("auto_save_history", "must be true without a stream")
-    conversation = _conversation(call, token, query.get("conversation_id"))
-    question = _question(call, conversation, body.get("additional_messages", []))
-    chat = Chat(
-        id=call.emulator.state.new_id(),
-        conversation_id=conversation.id,
-        bot_id=body["bot_id"],
-        created_at=int(call.emulator.clock.now()),
-        question=question,
-        meta_data=body.get("meta_data", {}),
-        owner=token.user.user_id,
-        streamed=is_stream,
-    )
-    call.emulator.state.chats[chat.id] = chat
-    conversation.chats.append(chat)
-    conversation.last_question = question
-    if not is_stream:
-        return envelope(chat_object(chat), call.log_id)
-    return StreamReply(
-        paced(_events(call, conversation, chat), call.emulator.settings.stream_delay_ms), 200, dict(STREAM_HEADERS)
+    conversation = _conversation(call)
+    chat = _begin(call, conversation, given["bot_id"], streamed=is_stream, is_saved=is_saved)
+    return _stream(call, conversation, chat) if is_stream else envelope(turn.chat_object(chat), call.log_id)
+
+
+def create_by_workflow(call: Call) -> AnyReply:
+    """POST /v1/workflows/chat: the same with a workflow in place of a bot, always with a stream."""
+    given = call.arguments
+    if given.get("bot_id") and given.get("app_id"):
+        raise bad_argument("app_id", "cannot be given together with bot_id")
+    conversation = _conversation(call)
+    chat = _begin(call, conversation, given.get("bot_id", ""), streamed=True, is_saved=True)
+    query = f"execute_id={call.emulator.state.new_id()}&workflow_id={given['workflow_id']}"
+    done = json_text({"debug_url": f"{call.emulator.www_url}/work_flow?{query}"})
+    return _stream(call, conversation, chat, done)
+
+
+def _begin(call: Call, conversation: Conversation, bot_id: str, *, streamed: bool, is_saved: bool) -> Chat:
+    messages = call.arguments.get("additional_messages", [])
+    return turn.begin(
+        call.emulator,
+        conversation,
+        bot_id,
+        _question(call, conversation, messages),
+        streamed=streamed,
+        is_saved=is_saved,
+        meta_data=call.arguments.get("meta_data", {}),
+        messages=messages,
     )
 
 
-def _conversation(call: Call, token: AccessToken, conversation_id: Any) -> Conversation:
+def _conversation(call: Call) -> Conversation:
+    conversation_id, owner = call.arguments.get("conversation_id"), call.token.user.user_id
     if not conversation_id:
-        return new_conversation(call, token.user.user_id)
+        return new_conversation(call, owner)
     conversation = call.emulator.state.conversations.get(conversation_id)
-    if conversation is None or conversation.owner != token.user.user_id:
+    if conversation is None or conversation.owner != owner:
         raise ApiError(4200, "resource not found: conversation_id")
     for chat in conversation.chats:
         _settle(call, chat, polled=False)
@@ -88,167 +67,98 @@ def _conversation(call: Call, token: AccessToken, conversation_id: Any) -> Conve
     return conversation
 
 
-def _question(call: Call, conversation: Conversation, messages: Any) -> str:
-    """The text of the last question; without one the conversation's last question is asked again."""
+def _question(call: Call, conversation: Conversation, messages: List[Mapping[str, Any]]) -> turn.Question:
+    """That of the last message that asks; without one the conversation's last question is asked again."""
     for index in range(len(messages) - 1, -1, -1):
         message = messages[index]
         if message["role"] == "user" and message.get("type", "question") == "question":
-            if message["content_type"] != "object_string":
-                return str(message["content"])
-            return _object_question(call, message["content"], f"additional_messages[{index}].content")
-    return conversation.last_question
+            name, kind = f"additional_messages[{index}].content", message.get("content_type", "text")
+            return turn.question_of(call.emulator, conversation.owner, message.get("content", ""), kind, name)
+    return turn.Question(conversation.last_question)
 
 
-_OBJECT_FIELDS = (
-    Field("type", required=True, choices=("text", "file", "image", "audio")),
-    Field("text"),
-    Field("file_id"),
-    Field("file_url"),
-)
+def _stream(call: Call, conversation: Conversation, chat: Chat, done: str = "") -> StreamReply:
+    return StreamReply(_written(call, conversation, chat, done), 200, dict(STREAM_HEADERS))
 
 
-def _object_question(call: Call, content: str, name: str) -> str:
-    """A mixed message as one text: its texts, and "[file name]" for each uploaded file."""
+async def _written(call: Call, conversation: Conversation, chat: Chat, done: str) -> AsyncIterator[bytes]:
+    emulator = call.emulator
+    events = turn.lived(emulator, chat, turn.turn(emulator, conversation, chat))
     try:
-        parts = json.loads(content)
-    except (ValueError, RecursionError):
-        parts = None
-    if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
-        raise bad_argument(name, "must be a JSON array of objects")
-    words = []
-    for index, part in enumerate(parts):
-        part = check_body(_OBJECT_FIELDS, part, f"{name}[{index}].")
-        if part["type"] == "text":
-            words.append(part.get("text", ""))
-        elif "file_id" in part:
-            stored = call.emulator.state.files.get(part["file_id"])
-            if stored is None:
-                raise bad_argument(f"{name}[{index}].file_id", "is not an uploaded file")
-            words.append(f"[{stored.file_name}]")
-        elif "file_url" in part:
-            words.append(f"[{part['file_url']}]")
-        else:
-            raise bad_argument(f"{name}[{index}].file_id", "is missing")
-    return " ".join(words)
+        async for name, data in events:
+            yield chat_event(name, json_text(data))
+            if name == "error":
+                return
+    finally:
+        await events.aclose()  # type: ignore[attr-defined]
+    yield chat_event("done", done or ('"[DONE]"' if emulator.settings.chat_done == "quoted" else "[DONE]"))
 
 
-# What a chat looks like
-
-
-def chat_object(chat: Chat) -> Dict[str, Any]:
-    data: Dict[str, Any] = {
-        "id": chat.id,
-        "conversation_id": chat.conversation_id,
-        "bot_id": chat.bot_id,
-        "created_at": chat.created_at,
-        "status": chat.status,
-        "meta_data": chat.meta_data,
-        "last_error": dict(_FAILURE) if chat.status == "failed" else {"code": 0, "msg": ""},
-    }
-    if chat.status == "completed":
-        asked, answered = len(pieces_of(chat.question)), len(pieces_of(ANSWER.format(question=chat.question)))
-        data["completed_at"] = chat.completed_at
-        data["usage"] = {"token_count": asked + answered, "output_count": answered, "input_count": asked}
-    if chat.status == "failed":
-        data["failed_at"] = chat.failed_at
-    return data
-
-
-def _message(
-    call: Call, conversation: Conversation, chat: Chat, message_id: str, kind: str, content: str
-) -> Dict[str, Any]:
-    now = int(call.emulator.clock.now())
-    return {
-        "id": message_id,
-        "conversation_id": chat.conversation_id,
-        "bot_id": chat.bot_id,
-        "chat_id": chat.id,
-        "section_id": conversation.section_id,
-        "role": "assistant",
-        "type": kind,
-        "content": content,
-        "content_type": "text",
-        "meta_data": {},
-        "created_at": now,
-        "updated_at": now,
-    }
-
-
-def _finish(call: Call, conversation: Conversation, chat: Chat) -> None:
-    """Ends the chat the way the settings ask for, with the messages that belong to that end."""
-    new_id, now = call.emulator.state.new_id, int(call.emulator.clock.now())
-    if call.emulator.settings.chat_outcome != "completed":
-        chat.status, chat.failed_at = "failed", now
-        return
-    if not chat.messages:
-        answer = ANSWER.format(question=chat.question)
-        chat.messages.append(_message(call, conversation, chat, new_id(), "answer", answer))
-    finish = {"msg_type": "generate_answer_finish", "data": json_text({"finish_reason": 0}), "from_module": None}
-    chat.messages.append(_message(call, conversation, chat, new_id(), "verbose", json_text(finish)))
-    chat.status, chat.completed_at = "completed", now
-
-
-def _events(call: Call, conversation: Conversation, chat: Chat) -> Iterator[Tuple[bool, bytes]]:
-    """The events of a stream; True marks those that wait their turn."""
-
-    def event(name: str, data: Any) -> Tuple[bool, bytes]:
-        return name == "conversation.message.delta", chat_event(name, json_text(data))
-
-    settings = call.emulator.settings
-    yield event("conversation.chat.created", {**chat_object(chat), "status": "created"})
-    yield event("conversation.chat.in_progress", chat_object(chat))
-    if settings.chat_outcome == "error":
-        chat.status = "failed"
-        yield event("error", _FAILURE)
-        return
-    answer_id, answer = call.emulator.state.new_id(), ANSWER.format(question=chat.question)
-    for piece in pieces_of(answer):
-        yield event("conversation.message.delta", _message(call, conversation, chat, answer_id, "answer", piece))
-    if settings.chat_outcome == "completed":
-        chat.messages.append(_message(call, conversation, chat, answer_id, "answer", answer))
-    _finish(call, conversation, chat)
-    for message in chat.messages:
-        yield event("conversation.message.completed", message)
-    yield event(f"conversation.chat.{chat.status}", chat_object(chat))
-    yield False, chat_event("done", '"[DONE]"' if settings.chat_done == "quoted" else "[DONE]")
-
-
-# Polling
-
-_CHAT_QUERY = (Field("conversation_id", required=True), Field("chat_id", required=True))
+# Later
 
 
 def _find(call: Call) -> Tuple[Conversation, Chat]:
-    token = token_of(call)
-    query = check_query(_CHAT_QUERY, call.request.query)
-    check_conversation_right(token)
-    chat = call.emulator.state.chats.get(query["chat_id"])
-    if chat is None or chat.owner != token.user.user_id or chat.conversation_id != query["conversation_id"]:
+    given, state = call.arguments, call.emulator.state
+    chat = state.chats.get(given["chat_id"])
+    if chat is None or chat.owner != call.token.user.user_id or chat.conversation_id != given["conversation_id"]:
         raise ApiError(4200, "resource not found: chat_id")
-    return call.emulator.state.conversations[chat.conversation_id], chat
+    conversation = state.conversations.get(chat.conversation_id)
+    if conversation is None:
+        raise ApiError(4200, "resource not found: conversation_id")
+    return conversation, chat
+
+
+def _find_saved(call: Call) -> Chat:
+    _, chat = _find(call)
+    if not chat.is_saved:
+        raise ApiError(4200, "resource not found: the chat was not saved (auto_save_history)")
+    return chat
 
 
 def _settle(call: Call, chat: Chat, polled: bool) -> None:
-    """Completes a chat without a stream once it was retrieved often enough or enough time has passed."""
+    """Ends a turn without a stream once it was retrieved often enough or enough time has passed."""
     if chat.streamed or chat.status != "in_progress":
         return
-    settings = call.emulator.settings
-    is_over = call.emulator.clock.now() >= chat.created_at + settings.chat_seconds
-    if is_over or chat.polls >= settings.chat_in_progress_polls:
-        _finish(call, call.emulator.state.conversations[chat.conversation_id], chat)
+    emulator = call.emulator
+    is_over = emulator.clock.now() >= chat.turn_began_at + emulator.settings.chat_seconds
+    if is_over or chat.polls >= emulator.settings.chat_in_progress_polls:
+        turn.finish(turn.turn(emulator, emulator.state.conversations[chat.conversation_id], chat))
     elif polled:
         chat.polls += 1
 
 
-async def retrieve(call: Call) -> Reply:
+def _detail(chat: Chat) -> Dict[str, Any]:
+    return {**turn.chat_object(chat), "section_id": chat.section_id}
+
+
+def retrieve(call: Call) -> Dict[str, Any]:
     """GET and POST /v3/chat/retrieve: half of the SDKs use the one, half the other."""
-    _, chat = _find(call)
+    chat = _find_saved(call)
     _settle(call, chat, polled=True)
-    return envelope(chat_object(chat), call.log_id)
+    return _detail(chat)
 
 
-async def message_list(call: Call) -> Reply:
-    """GET /v3/chat/message/list: what the bot said; the question is not repeated."""
-    _, chat = _find(call)
+def message_list(call: Call) -> List[Dict[str, Any]]:
+    """GET /v3/chat/message/list: what the bot said so far; the question is not repeated."""
+    chat = _find_saved(call)
     _settle(call, chat, polled=False)
-    return envelope(chat.messages if chat.status == "completed" else [], call.log_id)
+    return chat.messages
+
+
+def submit_tool_outputs(call: Call) -> AnyReply:
+    """POST /v3/chat/submit_tool_outputs."""
+    conversation, chat = _find(call)
+    if not chat.is_saved:
+        raise ApiError(5000, "the chat was not saved (auto_save_history), so it cannot go on")
+    _settle(call, chat, polled=False)
+    is_stream = call.arguments.get("stream", False)
+    turn.take_outputs(call.emulator, chat, call.arguments["tool_outputs"], streamed=is_stream)
+    return _stream(call, conversation, chat) if is_stream else envelope(_detail(chat), call.log_id)
+
+
+def cancel(call: Call) -> Dict[str, Any]:
+    """POST /v3/chat/cancel. A stream under way ends."""
+    chat = _find_saved(call)
+    _settle(call, chat, polled=False)
+    turn.cancel(chat)
+    return _detail(chat)

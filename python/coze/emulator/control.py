@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any, Dict
 from urllib.parse import parse_qsl, urlsplit
 
-from . import authorize, device
+from . import authorize, callbacks, device
+from .api_apps import ApiApp
 from .call import Call
 from .faults import BadFault
 from .replies import Reply, json_reply
@@ -211,6 +212,22 @@ async def read_file(call: Call) -> Reply:
         return json_reply({"error": "no file has this id"}, 404)
     names = ("id", "file_name", "content_type", "bytes", "sha256", "created_at")
     return json_reply({name: getattr(stored, name) for name in names})
+
+
+async def send_callback(call: Call) -> Reply:
+    """Sends an event to an app, subscribed or not, and waits until it was taken or given up."""
+    body = _body(call, "api_app_id", "event_type", "event")
+    app = call.shelf(ApiApp).get(_text(body, "api_app_id"))
+    event_type, event = _text(body, "event_type"), body.get("event", {})
+    if app is None:
+        raise BadOrder("api_app_id: no app has this id")
+    if event_type not in callbacks.EVENT_TYPES:
+        raise BadOrder(f"event_type: must be one of {', '.join(callbacks.EVENT_TYPES)}")
+    if not isinstance(event, dict):
+        raise BadOrder("event: must be an object")
+    if not callbacks.is_loopback(app.callback_url):
+        raise BadOrder("api_app_id: the callback_url of the app is not on loopback")
+    return json_reply(await callbacks.deliver(call.emulator, app, event_type, event))
 
 
 async def read_token(call: Call) -> Reply:

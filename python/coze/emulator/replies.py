@@ -1,13 +1,15 @@
 """Answers and errors in the shapes of the contract: the gateway envelope and both OAuth spellings.
 
-Handlers return a Reply or a StreamReply, or raise ApiError or OAuthError; the server sends them.
+Handlers return a Reply, a StreamReply or a SocketReply, or raise ApiError or OAuthError; the server sends them.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, AsyncIterator, Dict, Optional, Union
+from typing import Any, AsyncIterator, Awaitable, Callable, Dict, Optional, Union
+
+from aiohttp import web
 
 JSON_TYPE = "application/json; charset=utf-8"
 
@@ -26,13 +28,22 @@ class StreamReply:
     headers: Dict[str, str] = field(default_factory=dict)
 
 
-AnyReply = Union[Reply, StreamReply]
+@dataclass
+class SocketReply:
+    """An upgrade to WebSocket; `talk` is what follows it, until the connection ends."""
+
+    talk: Callable[[web.WebSocketResponse], Awaitable[None]]
+    status: int = 101
+    headers: Dict[str, str] = field(default_factory=dict)
+
+
+AnyReply = Union[Reply, StreamReply, SocketReply]
 
 
 class ApiError(Exception):
     """An error in the gateway envelope."""
 
-    _STATUS = {4000: 400, 4013: 429, 4015: 400, 4016: 400, 4100: 401, 4101: 403, 4200: 404, 5000: 500}
+    _STATUS = {4000: 400, 4013: 429, 4015: 400, 4016: 400, 4100: 401, 4101: 403, 4104: 400, 4200: 404, 5000: 500}
 
     def __init__(self, code: int, message: str, status: Optional[int] = None) -> None:
         super().__init__(message)
@@ -44,6 +55,10 @@ class ApiError(Exception):
         # A status given by the raiser is part of the meaning (404, 405, 413); the setting bends only the rest.
         status = self.fixed_status or status_setting or self._STATUS.get(self.code, 400)
         return envelope_error(self.code, self.message, log_id, status)
+
+
+def not_found(argument: str) -> ApiError:
+    return ApiError(4200, f"resource not found: {argument}")
 
 
 class OAuthError(Exception):
@@ -89,8 +104,10 @@ def json_reply(value: Any, status: int = 200, headers: Optional[Dict[str, str]] 
     return Reply(status, body, {"Content-Type": JSON_TYPE, **(headers or {})})
 
 
-def envelope(data: Any, log_id: str) -> Reply:
-    return json_reply({"code": 0, "msg": "", "data": data, "detail": {"logid": log_id}})
+def envelope(result: Any, log_id: str, shape: str = "data") -> Reply:
+    """`shape` is the field that holds the result, or flat (its fields stand in the envelope), or empty."""
+    held = result if shape == "flat" else {} if shape == "empty" else {shape: result}
+    return json_reply({"code": 0, "msg": "", **held, "detail": {"logid": log_id}})
 
 
 def envelope_error(code: int, message: str, log_id: str, status: int) -> Reply:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Awaitable, Callable, Dict, List, Pattern, Tuple
 
-from . import api, authorize, chat, control, device, oauth, workflow, workload
+from . import authorize, control, device, oauth, operations, workload
 from .call import Call
 from .replies import AnyReply
 from .tap import CONTROL_PREFIX
@@ -32,16 +32,6 @@ _ROUTES: List[Tuple[str, str, Any]] = [
     ("POST", oauth.VERIFICATION_PATH, device.device_answer),
     ("POST", workload.IDENTITY_PATH, workload.identity_token),
     ("POST", workload.ACCESS_PATH, workload.access_token),
-    ("GET", "/v1/users/me", api.users_me),
-    ("GET", "/v1/workspaces", api.workspaces_list),
-    ("POST", "/v1/conversation/create", api.conversations_create),
-    ("POST", "/v3/chat", chat.create),
-    ("GET", "/v3/chat/retrieve", chat.retrieve),
-    ("POST", "/v3/chat/retrieve", chat.retrieve),
-    ("GET", "/v3/chat/message/list", chat.message_list),
-    ("POST", "/v1/files/upload", api.files_upload),
-    ("GET", "/v1/files/retrieve", api.files_retrieve),
-    ("POST", "/v1/workflow/stream_run", workflow.stream_run),
     ("POST", f"{_C}/authorize", control.authorize_url),
     ("POST", f"{_C}/device", control.answer_device),
     ("POST", f"{_C}/redirect_uris", control.add_redirect_uri),
@@ -58,8 +48,15 @@ _ROUTES: List[Tuple[str, str, Any]] = [
     ("DELETE", f"{_C}/faults", control.clear_faults),
     ("GET", f"{_C}/faults/{{id}}", control.read_fault),
     ("GET", f"{_C}/files/{{id}}", control.read_file),
+    ("POST", f"{_C}/callback", control.send_callback),
     ("POST", f"{_C}/token", control.read_token),
     ("POST", f"{_C}/reset", control.reset),
+]
+
+_ROUTES += [
+    (method, path, handler)
+    for path, methods in operations.handlers_by_path().items()
+    for method, handler in methods.items()
 ]
 
 _EXACT: Dict[str, Dict[str, Handler]] = {}

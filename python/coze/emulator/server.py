@@ -12,7 +12,7 @@ import socket
 import struct
 import sys
 from collections import deque
-from typing import Any, AsyncIterator, Deque, Dict, Mapping, Optional, Set
+from typing import Any, AsyncIterator, Coroutine, Deque, Dict, Mapping, Optional, Set
 
 import aiohttp
 from aiohttp import web
@@ -170,6 +170,12 @@ class Emulator:
         finally:
             if self.is_logging:
                 self.log(log_line(call, asyncio.get_running_loop().time() - started))
+
+    def run_beside(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Work that no request waits for; stop() ends it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._handlers.add(task)
+        task.add_done_callback(self._handlers.discard)
 
     def log(self, line: str) -> None:
         if not self.is_logging:

@@ -58,8 +58,12 @@ TABLE: Dict[str, Setting] = {
         1, "integer", "how many retrievals of a chat without a stream answer in_progress first"
     ),
     "chat_seconds": Setting(60, "seconds", "after this long such a chat is completed whether it was retrieved or not"),
+    "chat_follow_ups": Setting(0, "integer", "how many follow-up questions come with an answer"),
     "workflow_outcome": Setting(
-        "completed", "choice", "how a workflow stream ends", ("completed", "error", "interrupt")
+        "completed", "choice", "how a workflow run ends, at first", ("completed", "error", "interrupt")
+    ),
+    "workflow_running_polls": Setting(
+        1, "integer", "how many retrievals of an asynchronous run answer Running first"
     ),
     "workflow_pings": Setting(0, "integer", "how many PING events a workflow stream has before each message"),
     "workspace_count": Setting(3, "integer", "how many workspaces there are to list"),

@@ -1,18 +1,21 @@
-"""What an emulator remembers: tokens and their families, codes, consents, chats and files.
+"""What an emulator remembers: tokens and their families, codes, consents, chats, files and every other resource.
 
-Only bookkeeping lives here; who may have what is decided in oauth.py, authorize.py and api.py.
+Only bookkeeping lives here; who may have what is decided in oauth.py, authorize.py and access.py.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any, Counter, Dict, List, Optional
+from typing import Any, Counter, Dict, List, Optional, Type, TypeVar
 
 from .credentials import App, Credentials, Maker
 
 # Ids count up from here: decimal, and well above 2**53, where a double loses digits.
 _FIRST_ID = 7_312_345_678_900_000_001
+
+Record = TypeVar("Record")
 
 
 @dataclass
@@ -125,12 +128,20 @@ class Chat:
     question: str
     meta_data: Dict[str, Any]
     owner: str
-    streamed: bool = False
+    section_id: str = ""
+    is_saved: bool = True
+    has_audio: bool = False
     status: str = "in_progress"
+    # Of the turn: the first one begins with the question, a later one with the outputs of tools.
+    streamed: bool = False
+    turn_began_at: int = 0
     polls: int = 0
+    tool_calls: List[Dict[str, Any]] = field(default_factory=list)
+    tool_outputs: List[str] = field(default_factory=list)
     completed_at: int = 0
     failed_at: int = 0
     messages: List[Dict[str, Any]] = field(default_factory=list)
+    canceled: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass
@@ -138,12 +149,24 @@ class Conversation:
     id: str
     owner: str
     created_at: int
+    updated_at: int = 0
+    bot_id: str = ""
     name: str = ""
     meta_data: Dict[str, Any] = field(default_factory=dict)
     connector_id: str = "1024"
     section_id: str = ""
     last_question: str = ""
+    messages: List[Dict[str, Any]] = field(default_factory=list)
+    feedback: Dict[str, Dict[str, Any]] = field(default_factory=dict)
     chats: List[Chat] = field(default_factory=list)
+
+    def add_message(self, message: Dict[str, Any]) -> None:
+        """Appends a message with the fields of the contract; one that is added again under its id is replaced."""
+        for index, known in enumerate(self.messages):
+            if known["id"] == message["id"]:
+                self.messages[index] = message
+                return
+        self.messages.append(message)
 
 
 @dataclass
@@ -182,6 +205,11 @@ class State:
         self.device_polls = 0
         self.families_revoked = 0
         self._last_id = _FIRST_ID
+        self._shelves: Dict[type, Dict[str, Any]] = {}
+
+    def shelf(self, kind: Type[Record]) -> Dict[str, Record]:
+        """What is kept of one kind, by id, oldest first. The kinds belong to the modules that answer for them."""
+        return self._shelves.setdefault(kind, {})
 
     def new_id(self) -> str:
         # Steps above one, as real ids have, so that nobody learns to count on neighbours.
