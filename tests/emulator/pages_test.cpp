@@ -92,7 +92,7 @@ TEST_F(PagesTest, ADeprecatedOperationWorksAndSaysSo) {
     EXPECT_EQ(error.api_code(), 4200) << error.what();
   }
   std::vector<std::string> log;
-  while (auto record = client_.next_log()) log.emplace_back(*record);
+  while (auto record = client.next_log()) log.emplace_back(*record);
   EXPECT_THAT(log, Contains(HasSubstr("bots.retrieve_published is deprecated")));
 }
 
