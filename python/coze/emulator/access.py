@@ -31,13 +31,13 @@ def check_rights(token: AccessToken, operation: Operation, arguments: Mapping[st
     """What the grant of a valid token does not allow is error 4101."""
     if token.workspace_id is not None:
         _check_workspace(token.workspace_id, operation, arguments)
-    if operation.id == "chat.create":
+    if operation.id in ("chat.create", "websockets.chat"):
         _check_scope(token, arguments["bot_id"])
 
 
 def _check_workspace(own: str, operation: Operation, arguments: Mapping[str, Any]) -> None:
     # Conversations are global, so a token for one workspace can never have rights on them.
-    if operation.id.startswith(("conversations.", "chat.")):
+    if operation.id.startswith(("conversations.", "chat.", "websockets.chat")):
         raise ApiError(_NO_PERMISSION, "no permission: a workspace token has no rights on conversations")
     for name in ("workspace_id", "space_id", "to_workspace_id"):
         if arguments.get(name, own) != own:

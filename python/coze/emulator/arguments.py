@@ -33,6 +33,10 @@ class Upload:
     content: Optional[bytes]
 
 
+# Of an upgrade; who calls is read elsewhere.
+_AUTHORIZATION = Field("authorization", "string")
+
+
 def bad_argument(name: str, problem: str) -> ApiError:
     return ApiError(4000, f"invalid request parameter: {name} {problem}")
 
@@ -43,7 +47,10 @@ async def arguments_of(call: Call, operation: Operation) -> Dict[str, Any]:
     # A client that reads with GET where the contract has POST puts the body's fields into the query.
     in_query = call.request.method == "GET" or not operation.json
     query = {**operation.query, **operation.json} if in_query else operation.query
+    if call.is_upgrade:
+        query = {**query, "authorization": _AUTHORIZATION}
     given.update(_check_query(query, call.request.query))
+    given.pop("authorization", None)
     if operation.multipart:
         body = await _check_multipart(operation.multipart, call)
     elif in_query:

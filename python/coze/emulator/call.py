@@ -108,9 +108,16 @@ class Call:
             raise ApiError(4000, "invalid request parameter: the body must be a JSON object")
         return value
 
+    @property
+    def is_upgrade(self) -> bool:
+        return self.exchange.is_upgrade
+
     def bearer(self) -> Optional[str]:
         """The bearer token: None without the header, "" for an empty one."""
         header = self.request.headers.get("Authorization")
+        if header is None and self.is_upgrade:
+            # A browser cannot give a WebSocket any headers.
+            header = self.request.query.get("authorization")
         if header is None:
             return None
         scheme, _, token = header.strip().partition(" ")

@@ -95,7 +95,7 @@ class Operation:
         return re.findall(r"\{(\w+)\}", self.path)
 
 
-def _fields(declared: Mapping[str, Any]) -> Dict[str, Field]:
+def read_fields(declared: Mapping[str, Any]) -> Dict[str, Field]:
     return {name: _field(name, declared[name]) for name in declared}
 
 
@@ -113,14 +113,14 @@ def _operation(operation_id: str, declared: Mapping[str, Any]) -> Operation:
         host=declared.get("host", "api"),
         permission=declared.get("permission"),
         headers=declared.get("headers", {}),
-        query=_fields(declared.get("query", {})),
-        json=_fields(declared.get("json", {})),
-        multipart=_fields(declared.get("multipart", {})),
+        query=read_fields(declared.get("query", {})),
+        json=read_fields(declared.get("json", {})),
+        multipart=read_fields(declared.get("multipart", {})),
         response=Response(
             kind=response.get("kind", "json"),
             shape=response.get("shape", ""),
             type=response.get("type", ""),
-            fields=_fields(response.get("fields", {})),
+            fields=read_fields(response.get("fields", {})),
             stream_if=response.get("stream_if", ""),
         ),
         pages=Pages(**pages) if pages else None,
@@ -130,7 +130,7 @@ def _operation(operation_id: str, declared: Mapping[str, Any]) -> Operation:
 def _read() -> Tuple[Dict[str, Fields], Dict[str, Operation]]:
     with open(os.path.join(os.path.dirname(__file__), "contract.json"), encoding="utf-8") as file:
         contract = json.load(file)
-    types: Dict[str, Fields] = {name: _fields(fields) for name, fields in contract["types"].items()}
+    types: Dict[str, Fields] = {name: read_fields(fields) for name, fields in contract["types"].items()}
     return types, {name: _operation(name, one) for name, one in contract["operations"].items()}
 
 

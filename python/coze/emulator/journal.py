@@ -5,6 +5,7 @@ Query values are shown only where their name is known to be harmless; bodies and
 
 from __future__ import annotations
 
+import os
 import re
 from urllib.parse import quote
 
@@ -26,6 +27,15 @@ _HARMLESS = {
 }
 # Somebody may put a token into a path by mistake.
 _SECRET = re.compile(r"(pat_|sat_|czu_|czs_|code_|eyJ)[A-Za-z0-9_.\-]+")
+
+
+def place_of(error: BaseException) -> str:
+    """Kind and place of a bug; its text might hold a secret."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"@{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else ""
+    return type(error).__name__ + place
 
 
 def log_line(call: Call, seconds: float) -> str:

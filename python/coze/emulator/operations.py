@@ -29,9 +29,12 @@ from . import (
 )
 from .access import check_rights, token_of
 from .arguments import arguments_of
+from .audio_sockets import InterpretationSession, SpeechSession, TranscriptionSession
 from .call import Call
+from .chat_socket import ChatSession
 from .contract import OPERATIONS, Operation
 from .replies import AnyReply, ApiError, Reply, StreamReply, envelope
+from .sockets import opener
 
 # Every other operation is answered in shaped.py.
 KEPT: Dict[str, Callable[[Call], Any]] = {
@@ -135,7 +138,12 @@ KEPT: Dict[str, Callable[[Call], Any]] = {
 }
 
 # Operations that begin with an upgrade to WebSocket.
-SOCKETS: Dict[str, Callable[[Call], Awaitable[AnyReply]]] = {}
+SOCKETS: Dict[str, Callable[[Call], Awaitable[AnyReply]]] = {
+    "websockets.audio.simult_interpretation": opener(InterpretationSession),
+    "websockets.audio.speech": opener(SpeechSession),
+    "websockets.audio.transcriptions": opener(TranscriptionSession),
+    "websockets.chat": opener(ChatSession),
+}
 
 
 async def answer(operation: Operation, call: Call) -> AnyReply:
@@ -155,7 +163,7 @@ async def answer(operation: Operation, call: Call) -> AnyReply:
 
 async def _answer_socket(operation: Operation, call: Call) -> AnyReply:
     handler = SOCKETS.get(operation.id)
-    if handler is None or call.request.headers.get("Upgrade", "").lower() != "websocket":
+    if handler is None or not call.is_upgrade:
         raise ApiError(4000, "this operation needs an upgrade to WebSocket", 426)
     return await handler(call)
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, AsyncIterator, Awaitable, Callable, Dict, Optional, Union
+from typing import TYPE_CHECKING, Any, AsyncIterator, Awaitable, Callable, Dict, Optional, Union
 
-from aiohttp import web
+if TYPE_CHECKING:
+    from .wire import Wire
 
 JSON_TYPE = "application/json; charset=utf-8"
 
@@ -32,7 +33,7 @@ class StreamReply:
 class SocketReply:
     """An upgrade to WebSocket; `talk` is what follows it, until the connection ends."""
 
-    talk: Callable[[web.WebSocketResponse], Awaitable[None]]
+    talk: Callable[["Wire"], Awaitable[None]]
     status: int = 101
     headers: Dict[str, str] = field(default_factory=dict)
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 import struct
 import sys
 from collections import deque
-from typing import Any, AsyncIterator, Coroutine, Deque, Dict, Mapping, Optional, Set
+from typing import Any, AsyncIterator, Coroutine, Deque, Dict, Mapping, Optional, Set, Union
 
 import aiohttp
 from aiohttp import web
@@ -23,12 +22,23 @@ from .clock import Clock
 from .control import BadOrder
 from .credentials import Maker, make_credentials
 from .faults import Fault, Faults
-from .journal import log_line
-from .replies import AnyReply, ApiError, OAuthError, Reply, StreamReply, envelope_error, json_reply, json_text
+from .journal import log_line, place_of
+from .replies import (
+    AnyReply,
+    ApiError,
+    OAuthError,
+    Reply,
+    SocketReply,
+    StreamReply,
+    envelope_error,
+    json_reply,
+    json_text,
+)
 from .routes import OAUTH_PREFIX, match_path
 from .settings import Settings
 from .state import State, user_named
 from .tap import CONTROL_PREFIX, Exchange, RequestLog, Tap
+from .wire import MOST_MESSAGE_BYTES, Cut, Wire
 from .workload import ACCESS_PATH, IDENTITY_PATH
 
 # Requests whose head is longer than aiohttp's default 8 KiB still get an answer: a JWT may be long.
@@ -226,7 +236,7 @@ class Emulator:
         except _BROKEN_BODY:
             return envelope_error(4000, "the body cannot be read", call.log_id, 400)
         except Exception as error:  # an emulator that fails still answers like a service
-            call.note += f" bug={_where(error)}"
+            call.note += f" bug={place_of(error)}"
             if call.exchange.path.startswith(OAUTH_PREFIX):
                 internal = OAuthError("internal_error", "internal error")
                 return internal.reply(call.log_id, self.settings.oauth_error_shape, None)
@@ -252,9 +262,14 @@ class Emulator:
         return {**always, **reply.headers}
 
     async def _send(self, call: Call, reply: AnyReply) -> web.StreamResponse:
+        if isinstance(reply, SocketReply):
+            return await self._upgrade(call, reply, None)
         call.exchange.status = reply.status
         if isinstance(reply, Reply):
-            return web.Response(status=reply.status, body=reply.body, headers=self.headers(call.log_id, reply))
+            whole = web.Response(status=reply.status, body=reply.body, headers=self.headers(call.log_id, reply))
+            if call.is_upgrade:
+                whole.force_close()
+            return whole
         response = web.StreamResponse(status=reply.status, headers=self.headers(call.log_id, reply))
         try:
             await response.prepare(call.request)
@@ -267,6 +282,25 @@ class Emulator:
             await _close(reply.chunks)
         return response
 
+    async def _upgrade(self, call: Call, reply: SocketReply, fault: Optional[Fault]) -> web.StreamResponse:
+        """Answers 101 and talks until the connection ends, or until the fault cuts it."""
+        limit = fault.cut_after if fault is not None else None
+        # A cut counts the bytes of frames, so they must be those of the messages.
+        response = web.WebSocketResponse(max_msg_size=MOST_MESSAGE_BYTES, compress=limit is None)
+        if not response.can_prepare(call.request).ok:
+            return await self._send(call, envelope_error(4000, "the WebSocket handshake is not valid", call.log_id, 400))
+        response.headers.update(self.headers(call.log_id, reply))
+        try:
+            await response.prepare(call.request)
+            call.exchange.status = response.status
+            await reply.talk(Wire(response, call, limit))
+        except Cut:
+            await _flush(call)
+            _hang_up(call, with_reset=fault is not None and fault.reset)
+        except ConnectionError:
+            call.note += " left"
+        return response
+
     async def _send_faulty(self, call: Call, reply: Optional[AnyReply], fault: Fault) -> web.StreamResponse:
         call.note += f" fault={fault.id}"
         if fault.delay_ms:
@@ -276,10 +310,12 @@ class Emulator:
         reply.headers.update(fault.headers)
         if fault.cut_after is None and not fault.reset:
             return await self._send(call, reply)
+        if isinstance(reply, SocketReply) and fault.cut_after is not None:
+            return await self._upgrade(call, reply, fault)
         response = web.StreamResponse(status=reply.status, headers=self.headers(call.log_id, reply))
         if isinstance(reply, Reply):
             response.content_length = len(reply.body)
-        if fault.cut_after is not None:
+        if fault.cut_after is not None and not isinstance(reply, SocketReply):
             call.exchange.status = reply.status
             await _send_some(call, response, _chunks_of(reply), fault.cut_after)
         if isinstance(reply, StreamReply):
@@ -287,15 +323,6 @@ class Emulator:
         _hang_up(call, with_reset=fault.reset)
         response.force_close()
         return response
-
-
-def _where(error: Exception) -> str:
-    """Kind and place of a bug for the log; its text might hold a secret."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f"@{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else ""
-    return type(error).__name__ + place
 
 
 def _false_reply(fault: Fault, real: Optional[AnyReply]) -> Reply:
@@ -311,7 +338,7 @@ def _false_reply(fault: Fault, real: Optional[AnyReply]) -> Reply:
     return Reply(fault.status or 200, body, {"Content-Type": kind})
 
 
-async def _chunks_of(reply: AnyReply) -> AsyncIterator[bytes]:
+async def _chunks_of(reply: Union[Reply, StreamReply]) -> AsyncIterator[bytes]:
     if isinstance(reply, Reply):
         yield reply.body
         return
@@ -338,13 +365,18 @@ async def _send_some(call: Call, response: web.StreamResponse, chunks: AsyncIter
             limit -= len(chunk)
             if limit <= 0:
                 break
-        transport = call.request.transport
-        while transport is not None and not transport.is_closing() and transport.get_write_buffer_size():
-            await asyncio.sleep(0.001)
+        await _flush(call)
     except ConnectionError:
         call.note += " left"
     finally:
         await _close(chunks)
+
+
+async def _flush(call: Call) -> None:
+    """Waits until the kernel has what was sent."""
+    transport = call.request.transport
+    while transport is not None and not transport.is_closing() and transport.get_write_buffer_size():
+        await asyncio.sleep(0.001)
 
 
 def _hang_up(call: Call, with_reset: bool) -> None:

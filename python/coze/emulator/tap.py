@@ -37,6 +37,12 @@ class Exchange:
         path, _, self.query = _ORIGIN.sub("", target).partition("?")
         self.path = unquote(path, errors="replace")
         self.headers = [_header(line) for line in lines[1:] if line]
+        # After an upgrade to WebSocket: how many messages came, and how many went.
+        self.messages: Optional[Tuple[int, int]] = None
+
+    @property
+    def is_upgrade(self) -> bool:
+        return self.header("upgrade").strip().lower() == "websocket"
 
     @property
     def is_control(self) -> bool:
@@ -73,6 +79,7 @@ class Exchange:
             "body_dropped": self.body_dropped,
             "status": self.status,
             "connection": self.connection,
+            "messages": None if self.messages is None else {"up": self.messages[0], "down": self.messages[1]},
         }
 
 
@@ -161,6 +168,8 @@ class Tap:
             length = exchange.header("content-length")
             self._left = int(length) if length.isdigit() else 0
             self._step = self._body if self._left else self._head
+            if exchange.is_upgrade and not self._left:
+                self._step = None  # what follows are frames, or nothing: a refusal closes the connection
         return rest
 
     def _body(self, data: bytes) -> bytes:

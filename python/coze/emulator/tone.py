@@ -123,20 +123,20 @@ def _little_endian(numbers: "array[int]") -> "array[int]":
 
 
 def _frequency(heard: "array[int]", rate: int) -> int:
-    """0 for silence. Between two samples the crossing is where a straight line puts it."""
-    first = last = 0.0
-    crossings = 0
+    """0 for silence. Only a rise from well below zero to well above it counts; it is at zero between two samples."""
+    first = last = at = 0.0
+    rises = before = 0
     is_below = False
-    for index in range(1, len(heard)):
-        now = heard[index]
+    for index, now in enumerate(heard):
+        if before < 0 <= now:
+            at = index - now / (now - before)
         if now < -QUIET:
             is_below = True
-        elif is_below and now >= 0:
-            before = heard[index - 1]
-            last = index - now / (now - before) if before < 0 else index - 1
-            first = first if crossings else last
-            crossings, is_below = crossings + 1, False
-    return round((crossings - 1) * rate / (last - first)) if crossings > 1 else 0
+        elif is_below and now > QUIET:
+            is_below, rises, last = False, rises + 1, at
+            first = first if rises > 1 else at
+        before = now
+    return round((rises - 1) * rate / (last - first)) if rises > 1 else 0
 
 
 def as_base64(data: bytes) -> str:

@@ -219,7 +219,7 @@ async def lived(emulator: "Emulator", chat: Chat, events: Iterator[Event]) -> As
             if event is None:
                 return
             if event[0].endswith(".delta"):
-                await _pause(chat, emulator.settings.stream_delay_ms)
+                await pause(chat.canceled, emulator.settings.stream_delay_ms)
                 if chat.status == "canceled":
                     return
             yield event
@@ -229,10 +229,11 @@ async def lived(emulator: "Emulator", chat: Chat, events: Iterator[Event]) -> As
             finish(events)
 
 
-async def _pause(chat: Chat, delay_ms: int) -> None:
+async def pause(stopped: asyncio.Event, delay_ms: int) -> None:
+    """Waits so long, or until the event is set."""
     if delay_ms:
         try:
-            await asyncio.wait_for(chat.canceled.wait(), delay_ms / 1000)
+            await asyncio.wait_for(stopped.wait(), delay_ms / 1000)
         except asyncio.TimeoutError:
             pass
 
