@@ -69,7 +69,7 @@ def _begin(call: Call, mode: int) -> Run:
     run = Run(
         execute_id=emulator.state.new_id(),
         workflow_id=given["workflow_id"],
-        bot_id=given.get("bot_id", ""),
+        bot_id=given.get("bot_id", "0"),
         connector_id=given.get("connector_id", "1024"),
         owner=call.token.user.user_id,
         mode=mode,
