@@ -320,7 +320,8 @@ def test_chat_socket_with_a_tool(coze, sdk, to_ws):
 
 
 def test_a_refused_socket(coze, to_ws):
-    client = cozepy.Coze(auth=cozepy.TokenAuth("nothing"), base_url=coze.base).websockets.audio.speech.create(on_event={})
+    sdk = cozepy.Coze(auth=cozepy.TokenAuth("nothing"), base_url=coze.base)
+    client = sdk.websockets.audio.speech.create(on_event={})
     with pytest.raises(cozepy.CozeAPIError) as caught:
         client.connect()
     assert caught.value.logid

@@ -91,7 +91,8 @@ def append(session, data, size=4800):
 def test_speech(coze):
     with talk(coze, SPEECH) as session:
         assert session.next()[0] == "speech.created"
-        session.send("speech.update", output_audio={"codec": "pcm", "voice_id": "a", "pcm_config": {"sample_rate": 16000}})
+        config = {"codec": "pcm", "voice_id": "a", "pcm_config": {"sample_rate": 16000}}
+        session.send("speech.update", output_audio=config)
         name, data, _ = session.next()
         assert name == "speech.updated" and data["output_audio"]["voice_id"] == "a"
         assert data["output_audio"]["speech_rate"] == 0
@@ -99,7 +100,8 @@ def test_speech(coze):
         session.send("input_text_buffer.append", delta="world")
         session.send("input_text_buffer.complete")
         events = session.until("speech.audio.completed")
-        assert names(events) == ["input_text_buffer.completed"] + ["speech.audio.update"] * 4 + ["speech.audio.completed"]
+        frames = ["speech.audio.update"] * 4
+        assert names(events) == ["input_text_buffer.completed", *frames, "speech.audio.completed"]
         assert sound(events, "speech.audio.update") == pcm(coze, rate=16000)
         # The buffer was emptied.
         session.send("input_text_buffer.complete")
@@ -150,9 +152,10 @@ def test_transcription_of_what_cannot_be_decoded(coze):
         session.next()
         session.send("transcriptions.update", input_audio={"format": "ogg", "codec": "opus"})
         session.next()
-        append(session, b"x" * 100)
-        session.send("input_audio_buffer.complete")
-        assert session.until("transcriptions.message.completed")[-1][1]["content"] == "100 bytes of ogg"
+        for _ in range(2):  # completing empties the buffer
+            append(session, b"x" * 100)
+            session.send("input_audio_buffer.complete")
+            assert session.until("transcriptions.message.completed")[-1][1]["content"] == "100 bytes of ogg"
 
 
 def test_interpretation(coze):

@@ -1,6 +1,7 @@
 """Speech as a tone and back: WAV files that any reader understands, and transcriptions that say what is in them."""
 
 import io
+import struct
 import wave
 
 import pytest
@@ -32,6 +33,8 @@ def test_a_real_wav(coze):
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 16000)
         assert file.getnframes() == 11 * 60 * 16
         assert len(set(file.readframes(16000))) > 100
+    # The reader does not look at bytes per second and per frame; others do.
+    assert struct.unpack_from("<IIHH", response.content, 24) == (16000, 32000, 2, 16)
 
 
 def test_raw_pcm_is_what_the_wav_holds(coze):
@@ -106,6 +109,12 @@ def test_silence_and_what_is_no_wav(coze):
 def test_a_recorder_that_left_the_size_open(coze):
     wav = speak(coze).content
     assert transcribe(coze, wav[:40] + b"\xff\xff\xff\xff" + wav[44:]) == "360 Hz for 0.66 s"
+
+
+def test_other_chunks_are_passed_over(coze):
+    wav = speak(coze).content
+    note = b"LIST" + struct.pack("<I", 3) + b"odd\0"
+    assert transcribe(coze, wav[:12] + note + wav[12:36] + note + wav[36:]) == "360 Hz for 0.66 s"
 
 
 def test_a_missing_file(coze):

@@ -99,7 +99,9 @@ def test_stream_interrupted_and_resumed(coze):
 def test_two_questions(coze):
     body = run(coze, "Ask: first?\nAsk: second?").json()
     assert body["data"] == "" and body["interrupt_data"]["data"] == "first?"
-    body = coze.post("/v1/workflows/resume", answer(body["interrupt_data"], "1")).json()
+    first = answer(body["interrupt_data"], "1")
+    body = coze.post("/v1/workflows/resume", first).json()
+    api_error(coze.post("/v1/workflows/resume", first), 4200, "event_id")
     assert body["interrupt_data"]["data"] == "second?"
     events = stream(coze, "/v1/workflow/stream_resume", answer(body["interrupt_data"], "2"))
     assert events[-2][1]["content"] == "You answered: 1; 2" and events[-1][0] == "Done"

@@ -288,7 +288,8 @@ class Emulator:
         # A cut counts the bytes of frames, so they must be those of the messages.
         response = web.WebSocketResponse(max_msg_size=MOST_MESSAGE_BYTES, compress=limit is None)
         if not response.can_prepare(call.request).ok:
-            return await self._send(call, envelope_error(4000, "the WebSocket handshake is not valid", call.log_id, 400))
+            refusal = envelope_error(4000, "the WebSocket handshake is not valid", call.log_id, 400)
+            return await self._send(call, refusal)
         response.headers.update(self.headers(call.log_id, reply))
         try:
             await response.prepare(call.request)
