@@ -39,6 +39,19 @@ std::string reason(const Verdict &verdict) {
   return verdict.text.empty() ? curl_easy_strerror(verdict.code) : quotable(verdict.text);
 }
 
+// "127.0.0.1:3128" of curl's "Failed to connect to 127.0.0.1 port 3128 after …": the proxy, when there is
+// one.
+std::string next_hop(std::string_view text) {
+  constexpr std::string_view start = "Failed to connect to ", middle = " port ";
+  const size_t at = text.find(start), port = text.find(middle);
+  if (at == std::string_view::npos || port == std::string_view::npos || port < at) return "";
+  const std::string_view name = text.substr(at + start.size(), port - at - start.size());
+  const std::string_view rest = text.substr(port + middle.size());
+  std::string hop =
+      name.find(':') == std::string_view::npos ? std::string(name) : "[" + std::string(name) + "]";
+  return quotable(hop.append(":").append(rest.substr(0, rest.find_first_not_of("0123456789"))));
+}
+
 std::string trust_source(Settings &settings) {
   const Trust &trust = settings.trust();
   return trust.tried.empty() ? "nothing" : trust.tried.back();
@@ -136,6 +149,18 @@ Error tls_failure(const Verdict &verdict, const std::string &host) {
                                     : std::string(verdict.text));
 }
 
+Error no_connection(const Verdict &verdict, const std::string &host) {
+  const std::string why = ": " + connect_reason(verdict);
+  const std::string hop = next_hop(verdict.text);
+  const bool may_be_proxy = !verdict.settings.proxy || !verdict.settings.proxy->empty();
+  if (may_be_proxy && !hop.empty() && hop != host) {
+    return {Status::network, "could not connect to the proxy " + hop + why +
+                                 ". Check the option proxy, or https_proxy and its kin in the environment"};
+  }
+  return {Status::network, "could not connect to " + host + why +
+                               ". Check the address and the network, or set the option proxy"};
+}
+
 Error timeout(const Verdict &verdict, const std::string &host) {
   const HttpRequest &request = verdict.request;
   const bool connecting = !verdict.requested && request.connect_timeout_ms < request.total_timeout_ms;
@@ -203,8 +228,7 @@ Error failure_of(const Verdict &verdict) {
       return {Status::network,
               "could not find the address of the proxy " + proxy_name(verdict) + ". Check the option proxy"};
     case CURLE_COULDNT_CONNECT:
-      return {Status::network, "could not connect to " + host + ": " + connect_reason(verdict) +
-                                   ". Check the address and the network, or set the option proxy"};
+      return no_connection(verdict, host);
     case CURLE_OPERATION_TIMEDOUT:
       return timeout(verdict, host);
     case CURLE_SSL_CONNECT_ERROR:
