@@ -201,6 +201,7 @@ bool Transfer::on_request() {
     long connects = 0;
     curl_easy_getinfo(easy_->handle(), CURLINFO_NUM_CONNECTS, &connects);
     on_fresh_connection_ = connects > 0;
+    if (on_fresh_connection_) upload_.allow_rewind();
     return true;
   }
   if (request_.repeatable || nothing_sent() || on_fresh_connection_) return true;

@@ -149,6 +149,18 @@ TEST_P(Http2, WhatWasRefusedIsSentAgain) {
   EXPECT_EQ(stat("requests"), 3);
 }
 
+TEST_P(Http2, AnUploadThatWasRefusedIsSentAgain) {
+  for (const size_t size : {size_t{5}, size_t{500'000}}) {
+    auto fresh = Engine::create(options_with({{Option::ca_pem, server.certificate.ca_pem.c_str()}}));
+    HttpRequest request = post(server.url("/refuse/upload" + std::to_string(size)), "");
+    request.body = nullptr;
+    request.parts = {{"file", "a.bin", "", "", std::make_shared<std::string>(size, 'u')}};
+    const Outcome outcome = Through(*fresh, GetParam()).perform(request);
+    ASSERT_TRUE(outcome.ok()) << outcome.error->message;
+    EXPECT_GT(number_in(outcome.reply->body, "bytes"), static_cast<int64_t>(size));
+  }
+}
+
 TEST_P(Http2, WhatIsRefusedAgainAndAgainIsGivenUp) {
   const Outcome outcome = through.perform(post(server.url("/refuse-always"), "{}"));
   ASSERT_FALSE(outcome.ok());
@@ -310,6 +322,26 @@ TEST_F(Http2Loop, AServerOfHttp11GetsAsManyConnectionsAsThereAreRequests) {
     ASSERT_TRUE(done.wait_for(20));
   }
   EXPECT_EQ(old.connections.value(), 20) << "the second round finds the first one's";
+}
+
+// Only the first connection of this way to the server ever comes about.
+TEST_F(Http2Loop, OnceAServerIsKnownToSpeakHttp11NobodyWaitsForAnother) {
+  PeerServer old(
+      [](Peer &peer) {
+        while (peer.read_request()) peer.answer("ok", "Connection: close\r\n");
+      },
+      &server.certificate);
+  PeerServer way([&](Peer &peer) {
+    if (peer.number() == 1) return peer.tunnel_to(old.port());
+    peer.client_left();
+  });
+  const std::string url = "https" + way.url().substr(4);
+  ASSERT_TRUE(through.perform(get(url)).ok());
+  Counter done;
+  for (int i = 0; i < 2; ++i) engine->start(get(url), [&](Outcome) { done.raise(); });
+  EXPECT_TRUE(way.connections.wait_for(3));
+  engine->close();
+  EXPECT_TRUE(done.wait_for(2));
 }
 
 TEST_F(Http2Loop, AStreamThatNobodyReadsHoldsUpNoOther) {
