@@ -105,9 +105,13 @@ std::string alert_about_identity(const Verdict &verdict) {
 }
 
 Error tls_failure(const Verdict &verdict, const std::string &host) {
-  long result = 0;
+  long result = 0, proxy_result = 0;
   curl_easy_getinfo(verdict.handle, CURLINFO_SSL_VERIFYRESULT, &result);
-  const std::string start = "TLS with " + host + " failed: ";
+  curl_easy_getinfo(verdict.handle, CURLINFO_PROXY_SSL_VERIFYRESULT, &proxy_result);
+  const bool at_proxy = proxy_result != 0;
+  if (at_proxy) result = proxy_result;
+  const std::string start =
+      "TLS with " + (at_proxy ? "the proxy " + proxy_name(verdict) : host) + " failed: ";
   const auto error = [&](const std::string &text) { return Error(Status::tls, start + text); };
   if (verdict.code == CURLE_SSL_CACERT_BADFILE) {
     return error("the certificates of authorities could not be read (" + trust_source(verdict.settings) +

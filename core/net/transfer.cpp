@@ -95,7 +95,7 @@ void Transfer::detach() {
 void Transfer::set_url() {
   if (curl_easy_setopt(easy_->handle(), CURLOPT_URL, request_.url.c_str()) != CURLE_OK)
     throw std::bad_alloc();
-  if (is_https(request_.url)) {
+  if (is_https(request_.url) || is_https(settings_.proxy.value_or(""))) {
     try {
       easy_->use_tls();
     } catch (Error &error) {

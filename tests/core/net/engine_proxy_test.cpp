@@ -93,6 +93,43 @@ TEST_P(EngineProxy, AnHttpProxyPassesPlainRequestsOn) {
   EXPECT_TRUE(at_proxy.has(user_and_password));
 }
 
+// Verified like a server, and asked by plain requests as well as for a tunnel.
+TEST_P(EngineProxy, AProxyMaySpeakTlsItself) {
+  const Certificate certificate = Certificate::make({});
+  Seen at_proxy;
+  PeerServer server(
+      [](Peer &peer) {
+        while (peer.read_request()) peer.answer("through the tunnel");
+      },
+      &certificate);
+  PeerServer proxy(
+      [&](Peer &peer) {
+        while (auto request = peer.read_request()) {
+          at_proxy.add(request->head);
+          if (!request->head.starts_with("CONNECT")) {
+            peer.answer("from the proxy");
+            continue;
+          }
+          peer.send("HTTP/1.1 200 Connected\r\n\r\n");
+          return peer.tunnel_to(server.port());
+        }
+      },
+      &certificate);
+  const std::string address = proxy_url("https", "user:hunter2@", proxy);
+  const Outcome plain = perform(address, "http://coze.test/v1/x", certificate.ca_pem);
+  ASSERT_TRUE(plain.ok()) << plain.error->message;
+  EXPECT_EQ(plain.reply->body, "from the proxy");
+  const Outcome tunnel = perform(address, server.url(), certificate.ca_pem);
+  ASSERT_TRUE(tunnel.ok()) << tunnel.error->message;
+  EXPECT_EQ(tunnel.reply->body, "through the tunnel");
+  EXPECT_TRUE(at_proxy.has(user_and_password));
+  const Outcome untrusted = perform(address, "http://coze.test/v1/x", Certificate::make({}).ca_pem);
+  ASSERT_FALSE(untrusted.ok());
+  EXPECT_EQ(untrusted.error->status, Status::tls) << untrusted.error->message;
+  EXPECT_NE(untrusted.error->message.find("TLS with the proxy 127.0.0.1:"), std::string::npos)
+      << untrusted.error->message;
+}
+
 TEST_P(EngineProxy, AWrongPasswordIsSaidAndNotShown) {
   PeerServer proxy([](Peer &peer) {
     while (peer.read_head())

@@ -222,8 +222,9 @@ void Peer::tunnel_to(int port) {
       for (int i = 0; i < 2 && open; ++i) {
         if (ends[i].revents == 0) continue;
         char data[65536];
-        const ssize_t count = recv(ends[i].fd, data, sizeof data, 0);
-        open = count > 0 && ::send(ends[1 - i].fd, data, static_cast<size_t>(count), MSG_NOSIGNAL) == count;
+        const ssize_t count = i == 0 ? receive(data, sizeof data) : recv(other, data, sizeof data, 0);
+        open = count > 0 && (i == 0 ? ::send(other, data, static_cast<size_t>(count), MSG_NOSIGNAL) == count
+                                    : send({data, static_cast<size_t>(count)}));
       }
     }
   }
