@@ -154,14 +154,17 @@ typedef enum coze_option {
   COZE_OPT_WORKLOAD_TOKEN_ENDPOINT = 1018,        /**< Workload identity: gives the identity token. */
   COZE_OPT_WORKLOAD_ACCESS_TOKEN_ENDPOINT = 1019, /**< Workload identity: gives the access token for it. */
   COZE_OPT_WORKLOAD_SERVER_ENV = 1020,            /**< Workload identity: "" or "NONE" = no x-tt-env. */
-  COZE_OPT_CONNECT_TIMEOUT_MS = 2000, /**< Longest wait for a connection, name lookup and TLS included. */
-  COZE_OPT_TOTAL_TIMEOUT_MS = 2001,   /**< Longest time for a whole call, or until a stream opens. */
-  COZE_OPT_IDLE_TIMEOUT_MS = 2002,    /**< Longest silence of a stream. */
-  COZE_OPT_TOKEN_TIMEOUT_MS = 2003,   /**< Longest time for one token request. */
-  COZE_OPT_MAX_RETRIES = 2004,        /**< How often a call that may safely be repeated is tried again. */
-  COZE_OPT_MAX_EVENT_BYTES = 2005,    /**< Largest single event of a stream. */
-  COZE_OPT_MAX_BODY_BYTES = 2006,     /**< Largest answer kept in memory. */
-  COZE_OPT_JWT_TTL_S = 2007,          /**< JWT: lifetime to ask for, in seconds. */
+  COZE_OPT_CLIENT_CERT_FILE = 1022, /**< PEM file of the certificate that this client shows to servers. */
+  COZE_OPT_CLIENT_KEY_FILE = 1023,  /**< PEM file of its private key, when that is not in CLIENT_CERT_FILE. */
+  COZE_OPT_CLIENT_KEY_PASSWORD = 1024, /**< Password of that key, when it is encrypted. */
+  COZE_OPT_CONNECT_TIMEOUT_MS = 2000,  /**< Longest wait for a connection, name lookup and TLS included. */
+  COZE_OPT_TOTAL_TIMEOUT_MS = 2001,    /**< Longest time for a whole call, or until a stream opens. */
+  COZE_OPT_IDLE_TIMEOUT_MS = 2002,     /**< Longest silence of a stream. */
+  COZE_OPT_TOKEN_TIMEOUT_MS = 2003,    /**< Longest time for one token request. */
+  COZE_OPT_MAX_RETRIES = 2004,         /**< How often a call that may safely be repeated is tried again. */
+  COZE_OPT_MAX_EVENT_BYTES = 2005,     /**< Largest single event of a stream. */
+  COZE_OPT_MAX_BODY_BYTES = 2006,      /**< Largest answer kept in memory. */
+  COZE_OPT_JWT_TTL_S = 2007,           /**< JWT: lifetime to ask for, in seconds. */
 
   COZE_OPT_FORCE32 = 0x7fffffff
 } coze_option;
@@ -1514,7 +1517,8 @@ COZE_API coze_flow *coze_op_take_flow(coze_op *op);
 COZE_API coze_response *coze_op_take_response(coze_op *op);
 
 /**
- * How many bytes have gone through: of the upload while it lasts, then of the answer.
+ * How many bytes have gone through: of the request's body when that has at least 64 KiB, else of the
+ * answer's. Grows until it is coze_op_bytes_total; a call that is sent again starts again.
  *
  * @param op the operation; NULL gives 0.
  * @return bytes.

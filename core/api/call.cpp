@@ -2,6 +2,7 @@
 #include "api/call.h"
 
 #include "net/output_file.h"
+#include "net/redirect.h"
 #include "net/reply.h"
 
 #include <algorithm>
@@ -83,10 +84,10 @@ Call::Next Call::on_failure(Error failure, const Outcome &outcome) {
   }
   if (refused) failure.message += region_hint(target_.credential->settings());
   Engine &engine = *target_.client->engine();
-  auto delay = policy_.next_delay_ms(attempts_, outcome, http_.repeatable, engine.clock().wall_ms(),
-                                     engine.retry_budget(), Random::system());
   // A wait that would outlast the call is not worth beginning: the caller learns the reason now.
-  if (!delay || *delay >= remaining_ms()) return fail(std::move(failure));
+  auto delay = policy_.next_delay_ms(attempts_, outcome, http_.repeatable, remaining_ms(),
+                                     engine.clock().wall_ms(), engine.retry_budget(), Random::system());
+  if (!delay) return fail(std::move(failure));
   engine.log().write(LogLevel::info, "trying " + http_.method + " " + path_ + " again in " +
                                          std::to_string(*delay) + " ms: " + failure.message);
   wait_ms_ = *delay;
@@ -110,9 +111,22 @@ Call::Next Call::succeed(HttpReply reply) {
   return Next::done;
 }
 
+// A redirect that may be followed is no failure: the retries are still there.
+bool Call::follows(const HttpReply &reply) {
+  constexpr int32_t most = 5;
+  if (redirects_ == most) return false;
+  auto url = next_url(http_, reply);
+  if (!url) return false;
+  ++redirects_;
+  --attempts_;
+  http_.url = std::move(*url);
+  return true;
+}
+
 Call::Next Call::on_reply(Outcome outcome) {
   if (!outcome.ok()) return on_failure(*outcome.error, outcome);
   target_.credential->observe(*outcome.reply);
+  if (follows(*outcome.reply)) return Next::send;
   if (auto failure = failure_of(*outcome.reply, Expect::any)) return on_failure(std::move(*failure), outcome);
   return succeed(std::move(*outcome.reply));
 }
@@ -124,6 +138,7 @@ Call::Next Call::on_opened(OpenOutcome outcome) {
     opened = std::move(outcome.opened);
     return Next::done;
   }
+  if (follows(outcome.opened->head)) return Next::send;
   Outcome answer(std::move(outcome.opened->head));
   if (auto failure = failure_of(*answer.reply, Expect::any)) return on_failure(std::move(*failure), answer);
   Error wrong(Status::protocol, "the server answered " + path_ + " with a whole body of type \"" +

@@ -53,6 +53,7 @@ class Call {
   Next fail(Error failure);
   Next on_failure(Error failure, const Outcome &outcome);
   Next succeed(HttpReply reply);
+  bool follows(const HttpReply &reply);
 
   CallTarget target_;
   HttpRequest http_;
@@ -62,6 +63,7 @@ class Call {
   int64_t deadline_boot_ms_ = 0;
   int64_t wait_ms_ = 0;
   int32_t attempts_ = 0;
+  int32_t redirects_ = 0;
   bool healed_ = false;
 };
 

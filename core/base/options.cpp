@@ -72,6 +72,12 @@ constexpr std::array table = {
     text_option(Option::workload_server_env, "workload_server_env", nullptr,
                 "Deployment that answers a workload identity; \"\" or NONE for the usual one; absent: "
                 "COZE_SERVER_ENV."),
+    text_option(Option::client_cert_file, "client_cert_file", nullptr,
+                "PEM file of the certificate that this client shows to servers which ask for one."),
+    text_option(Option::client_key_file, "client_key_file", nullptr,
+                "PEM file of that certificate's private key; absent: the key is in client_cert_file."),
+    secret_option(Option::client_key_password, "client_key_password",
+                  "Password of that private key, when it is encrypted."),
     number_option(Option::connect_timeout_ms, "connect_timeout_ms", 10'000, 1, 600'000,
                   "Longest time to reach the server, name lookup and TLS included, in milliseconds."),
     number_option(Option::total_timeout_ms, "total_timeout_ms", 600'000, 1, day_ms,
@@ -150,6 +156,22 @@ std::string endpoint(const OptionInfo &option, std::string_view value) {
   return std::string(trimmed);
 }
 
+// The value may hold a password, so it is never shown. A port or a host is checked when it is used.
+void check_proxy(const OptionInfo &option, std::string_view value) {
+  static constexpr std::array<std::string_view, 6> schemes{"http",    "https",  "socks4",
+                                                           "socks4a", "socks5", "socks5h"};
+  const size_t end = value.find("://");
+  if (end == std::string_view::npos) return;  // host:port, which is an HTTP proxy
+  const auto is_scheme = [&](std::string_view word) {
+    return equals_ignoring_case(word, value.substr(0, end));
+  };
+  if (std::none_of(schemes.begin(), schemes.end(), is_scheme)) {
+    refuse(option,
+           "the address begins with an unknown kind of proxy; give http, https, socks4, socks4a, "
+           "socks5 or socks5h, such as http://host:3128");
+  }
+}
+
 // The value as it is kept.
 std::string checked(const OptionInfo &option, std::string_view value) {
   const bool lines_allowed =
@@ -183,9 +205,16 @@ std::string checked(const OptionInfo &option, std::string_view value) {
     case Option::session_context:
       check_object(option, value);
       break;
+    case Option::proxy:
+      check_proxy(option, value);
+      break;
     case Option::ca_file:
       if (value.empty())
         refuse(option, "the value is empty; give a file name, or NULL for the system's authorities");
+      break;
+    case Option::client_cert_file:
+    case Option::client_key_file:
+      if (value.empty()) refuse(option, "the value is empty; give a file name, or NULL for none");
       break;
     case Option::ca_pem:
       if (value.find("-----BEGIN ") == std::string_view::npos) {

@@ -65,7 +65,7 @@ void Easy::renew() {
   if (!rare_) return;
   curl_easy_reset(handle_);
   rare_ = false;
-  trusted_ = false;
+  ready_for_tls_ = false;
   set_common();
 }
 
@@ -103,8 +103,14 @@ void Easy::set_callbacks() {
   }
 }
 
+void Easy::use_tls() {
+  if (ready_for_tls_) return;
+  use_trust();
+  use_identity();
+  ready_for_tls_ = true;
+}
+
 void Easy::use_trust() {
-  if (trusted_) return;
   const Trust &trust = settings_.trust();
   if (trust.pem.empty() && trust.file.empty() && trust.folder.empty()) {
     std::string tried;
@@ -124,7 +130,16 @@ void Easy::use_trust() {
     curl_easy_setopt(handle_, CURLOPT_CAINFO_BLOB, &pem);
     curl_easy_setopt(handle_, CURLOPT_PROXY_CAINFO_BLOB, &pem);
   }
-  trusted_ = true;
+}
+
+// For servers, not for proxies. The password is set even when there is none: OpenSSL would ask for it on the
+// terminal.
+void Easy::use_identity() {
+  const Identity &identity = settings_.identity();
+  if (identity.certificate_file.empty()) return;
+  curl_easy_setopt(handle_, CURLOPT_SSLCERT, identity.certificate_file.c_str());
+  curl_easy_setopt(handle_, CURLOPT_SSLKEY, identity.key_file.c_str());
+  curl_easy_setopt(handle_, CURLOPT_KEYPASSWD, identity.password.c_str());
 }
 
 }  // namespace coze::core

@@ -34,7 +34,8 @@ class Easy {
   // Back to the common state if the last transfer set something rare.
   void renew();
   void mark_rare() { rare_ = true; }
-  void use_trust();  // before an https request; throws Error(tls) when there are no authorities
+  void
+  use_tls();  // before an https request; throws Error when there are no authorities, or no such certificate
 
   static Easy *of(CURL *handle);
   bool connected() const;  // the present transfer has the connection that its request goes out on
@@ -48,12 +49,14 @@ class Easy {
  private:
   void set_common();
   void set_callbacks();
+  void use_trust();
+  void use_identity();
 
   Settings &settings_;
   const SocketHooks hooks_;
   CURL *const handle_;
   bool rare_ = false;
-  bool trusted_ = false;
+  bool ready_for_tls_ = false;
 };
 
 }  // namespace coze::core

@@ -64,8 +64,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // `done` is called exactly once, on the I/O thread, also after cancel() and close() (Error(cancelled)).
   // All but cancel and post throw Error(forked) or Error(state), as check_usable does, and then call nothing.
   // No lock is held while a caller's function runs; it may call anything here but close, and must not throw.
-  // progress, read by other threads: of the body going out while it has at least 64 KiB and is not out,
-  // afterwards of the body coming in. total is -1 while it is unknown.
+  // progress, read by other threads: of the body going out when it has at least 64 KiB, else of the body
+  // coming in. total is -1 while it is unknown; in the end it is what was done.
   struct Progress {
     std::atomic<int64_t> done{0}, total{-1};
   };

@@ -39,6 +39,19 @@ std::string reason(const Verdict &verdict) {
   return verdict.text.empty() ? curl_easy_strerror(verdict.code) : quotable(verdict.text);
 }
 
+// "127.0.0.1:3128" of curl's "Failed to connect to 127.0.0.1 port 3128 after …": the proxy, when there is
+// one.
+std::string next_hop(std::string_view text) {
+  constexpr std::string_view start = "Failed to connect to ", middle = " port ";
+  const size_t at = text.find(start), port = text.find(middle);
+  if (at == std::string_view::npos || port == std::string_view::npos || port < at) return "";
+  const std::string_view name = text.substr(at + start.size(), port - at - start.size());
+  const std::string_view rest = text.substr(port + middle.size());
+  std::string hop =
+      name.find(':') == std::string_view::npos ? std::string(name) : "[" + std::string(name) + "]";
+  return quotable(hop.append(":").append(rest.substr(0, rest.find_first_not_of("0123456789"))));
+}
+
 std::string trust_source(Settings &settings) {
   const Trust &trust = settings.trust();
   return trust.tried.empty() ? "nothing" : trust.tried.back();
@@ -58,10 +71,47 @@ Error unknown_authority(const Verdict &verdict, const std::string &start) {
                            "). If you trust it, set the option ca_file to the authority's certificate"};
 }
 
+// The client's own certificate, which never got as far as the server. curl's words name the file that is at
+// fault.
+Error identity_failure(const Verdict &verdict) {
+  const Identity &identity = verdict.settings.identity();
+  std::string files = "the client certificate " + identity.certificate_file;
+  if (identity.key_file != identity.certificate_file) files += " with the key " + identity.key_file;
+  return {Status::tls, files + " could not be used: " + reason(verdict) +
+                           ". Check that the files hold PEM, that they belong together, and the option "
+                           "client_key_password if the key is encrypted"};
+}
+
+// The server's alert about the certificate that it was shown, or was not; "" when it is about something else.
+std::string alert_about_identity(const Verdict &verdict) {
+  struct Alert {
+    std::string_view words, meaning;
+  };
+  static constexpr Alert alerts[] = {
+      {"alert certificate required", "it wants a client certificate"},
+      {"alert handshake failure",
+       "it accepts none of our versions and ciphers, or wants a client certificate"},
+      {"alert bad certificate", "it did not accept the client certificate"},
+      {"alert unsupported certificate", "it did not accept the kind of the client certificate"},
+      {"alert certificate revoked", "it says that the client certificate was revoked"},
+      {"alert certificate expired", "it says that the client certificate has expired"},
+      {"alert certificate unknown", "it did not accept the client certificate"},
+      {"alert unknown ca", "it does not know the authority of the client certificate"},
+  };
+  for (const auto &[words, meaning] : alerts) {
+    if (contains(verdict.text, words)) return std::string(meaning);
+  }
+  return "";
+}
+
 Error tls_failure(const Verdict &verdict, const std::string &host) {
-  long result = 0;
+  long result = 0, proxy_result = 0;
   curl_easy_getinfo(verdict.handle, CURLINFO_SSL_VERIFYRESULT, &result);
-  const std::string start = "TLS with " + host + " failed: ";
+  curl_easy_getinfo(verdict.handle, CURLINFO_PROXY_SSL_VERIFYRESULT, &proxy_result);
+  const bool at_proxy = proxy_result != 0;
+  if (at_proxy) result = proxy_result;
+  const std::string start =
+      "TLS with " + (at_proxy ? "the proxy " + proxy_name(verdict) : host) + " failed: ";
   const auto error = [&](const std::string &text) { return Error(Status::tls, start + text); };
   if (verdict.code == CURLE_SSL_CACERT_BADFILE) {
     return error("the certificates of authorities could not be read (" + trust_source(verdict.settings) +
@@ -93,6 +143,9 @@ Error tls_failure(const Verdict &verdict, const std::string &host) {
     return error(
         "it does not speak TLS on that port. Check the address: it may need http:// or another port");
   }
+  if (const std::string meaning = alert_about_identity(verdict); !meaning.empty()) {
+    return error(meaning + ". Set the option client_cert_file to one that the server's owner gave you");
+  }
   if (contains(verdict.text, "protocol version") || contains(verdict.text, "unsupported protocol")) {
     return error("it offers no TLS version from 1.2 on. Tell the server's owner");
   }
@@ -100,14 +153,22 @@ Error tls_failure(const Verdict &verdict, const std::string &host) {
                                     : std::string(verdict.text));
 }
 
+Error no_connection(const Verdict &verdict, const std::string &host) {
+  const std::string why = ": " + connect_reason(verdict);
+  const std::string hop = next_hop(verdict.text);
+  const bool may_be_proxy = !verdict.settings.proxy || !verdict.settings.proxy->empty();
+  if (may_be_proxy && !hop.empty() && hop != host) {
+    return {Status::network, "could not connect to the proxy " + hop + why +
+                                 ". Check the option proxy, or https_proxy and its kin in the environment"};
+  }
+  return {Status::network, "could not connect to " + host + why +
+                               ". Check the address and the network, or set the option proxy"};
+}
+
 Error timeout(const Verdict &verdict, const std::string &host) {
   const HttpRequest &request = verdict.request;
   const bool connecting = !verdict.requested && request.connect_timeout_ms < request.total_timeout_ms;
-  if (connecting) {
-    return {Status::timeout,
-            "could not connect to " + host + " within " + std::to_string(request.connect_timeout_ms) +
-                " ms. Check the address and the network, or raise the option connect_timeout_ms"};
-  }
+  if (connecting) return connect_timeout_of(request);
   return {Status::timeout, "no complete answer from " + host + " within " +
                                std::to_string(request.total_timeout_ms) +
                                " ms. Raise the option total_timeout_ms if that is normal"};
@@ -120,9 +181,13 @@ Error cut(const Verdict &verdict, const std::string &host) {
   long connect_code = 0;
   curl_easy_getinfo(verdict.handle, CURLINFO_HTTP_CONNECTCODE, &connect_code);
   if (!verdict.requested && connect_code != 0) {
-    return {Status::network, "the proxy " + proxy_name(verdict) + " refused a connection to " + host +
-                                 " with HTTP status " + std::to_string(connect_code) +
-                                 ". Check the option proxy"};
+    return {Status::network,
+            "the proxy " + proxy_name(verdict) + " refused a connection to " + host + " with HTTP status " +
+                std::to_string(connect_code) +
+                (connect_code == 407 ? ": it wants a user and password, or others than it got. Give "
+                                       "them in the option proxy, such as "
+                                       "http://user:password@host:3128"
+                                     : ". Check the option proxy")};
   }
   if (verdict.code == CURLE_GOT_NOTHING)
     return {Status::network, host + " closed the connection before its answer was complete"};
@@ -145,6 +210,13 @@ std::string host_of(const std::string &url) {
   return parts->host + ":" + std::to_string(port);
 }
 
+Error connect_timeout_of(const HttpRequest &request) {
+  return {Status::timeout,
+          "could not connect to " + host_of(request.url) + " within " +
+              std::to_string(request.connect_timeout_ms) +
+              " ms. Check the address and the network, or raise the option connect_timeout_ms"};
+}
+
 Error failure_of(const Verdict &verdict) {
   const std::string host = host_of(verdict.request.url);
   if (is_broken_connection(verdict)) return cut(verdict, host);
@@ -160,20 +232,24 @@ Error failure_of(const Verdict &verdict) {
       return {Status::network,
               "could not find the address of the proxy " + proxy_name(verdict) + ". Check the option proxy"};
     case CURLE_COULDNT_CONNECT:
-      return {Status::network, "could not connect to " + host + ": " + connect_reason(verdict) +
-                                   ". Check the address and the network, or set the option proxy"};
+      return no_connection(verdict, host);
     case CURLE_OPERATION_TIMEDOUT:
       return timeout(verdict, host);
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CIPHER:
     case CURLE_SSL_ISSUER_ERROR:
     case CURLE_SSL_CRL_BADFILE:
     case CURLE_SSL_INVALIDCERTSTATUS:
     case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
       return tls_failure(verdict, host);
+    case CURLE_SSL_CERTPROBLEM:
+      return identity_failure(verdict);
+    case CURLE_PROXY:
+      return {Status::network, "the proxy " + proxy_name(verdict) + " refused a connection to " + host +
+                                   ": " + reason(verdict) +
+                                   ". Check the option proxy, its user and password included"};
     case CURLE_PARTIAL_FILE:
     case CURLE_GOT_NOTHING:
     case CURLE_SEND_ERROR:
@@ -181,7 +257,8 @@ Error failure_of(const Verdict &verdict) {
     case CURLE_SEND_FAIL_REWIND:
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
-    case CURLE_PROXY:
+      // With TLS 1.3 a server looks at the client's certificate when the request is on its way already.
+      if (!alert_about_identity(verdict).empty()) return tls_failure(verdict, host);
       return cut(verdict, host);
     case CURLE_UNSUPPORTED_PROTOCOL:
       if (!verdict.requested) {

@@ -57,13 +57,14 @@ struct Loop::Exchange final : ChunkSink {
   StreamDone stream_done;
   std::function<void()> readable;
   std::shared_ptr<LoopStreamState> stream;  // nullptr for plain exchanges
-  std::unique_ptr<Easy> easy;               // nullptr before it began
+  std::unique_ptr<Easy> easy;               // nullptr before it set off
   Transfer transfer;
   bool opened = false;           // stream_done has got the source
   bool became_readable = false;  // and `readable` was not called yet
   bool has_news = false;         // is in to_tell_
-  int64_t last_ms = 0;           // when the last bytes came
-  int64_t deadline = -1;         // its place in deadlines_
+  int64_t begun_ms = 0;   // when it was its turn, though it may have waited for another's connection since
+  int64_t last_ms = 0;    // when the last bytes came
+  int64_t deadline = -1;  // its place in deadlines_
 };
 
 struct Loop::Command {
@@ -156,6 +157,7 @@ void Loop::main() {
     now_ms_ = Clock::system().boot_ms();
     for (Command &command : commands) execute(command);
     commands.clear();
+    release_waiting();
     fire_timers();
     tell();
     driver_->turn(settle_down());
@@ -213,22 +215,42 @@ std::unique_ptr<Easy> Loop::take_easy() {
   return easy;
 }
 
-void Loop::begin(std::unique_ptr<Exchange> exchange) {
+void Loop::begin(std::unique_ptr<Exchange> begun) {
+  Exchange &exchange = *begun;
+  exchange.begun_ms = now_ms_;
+  exchanges_.emplace(exchange.ticket, std::move(begun));
+  if (convoy_.may_set_off(exchange.request.url, exchange.ticket)) return set_off(exchange);
+  set_deadline(exchange, now_ms_ + exchange.transfer.longest_connect_ms());
+}
+
+// Those whose turn has come because the exchange before them has its connection, or has failed.
+void Loop::release_waiting() {
+  const auto on_its_way = [this](Ticket ticket) {
+    const auto found = exchanges_.find(ticket);
+    return found != exchanges_.end() && !found->second->transfer.requested();
+  };
+  for (const Ticket ticket : convoy_.released(on_its_way)) {
+    const auto found = exchanges_.find(ticket);
+    if (found == exchanges_.end()) continue;
+    found->second->transfer.waited(now_ms_ - found->second->begun_ms);
+    set_off(*found->second);
+  }
+}
+
+void Loop::set_off(Exchange &exchange) {
   std::optional<Error> problem;
   try {
-    exchange->easy = take_easy();
-    exchange->transfer.attach(*exchange->easy);
-    exchange->easy->owner = exchange.get();
-    if (curl_multi_add_handle(driver_->multi(), exchange->easy->handle()) != CURLM_OK) throw std::bad_alloc();
-    set_deadline(*exchange, now_ms_ + Transfer::connect_step_ms);
+    exchange.easy = take_easy();
+    exchange.transfer.attach(*exchange.easy);
+    exchange.easy->owner = &exchange;
+    if (curl_multi_add_handle(driver_->multi(), exchange.easy->handle()) != CURLM_OK) throw std::bad_alloc();
+    set_deadline(exchange, now_ms_ + Transfer::connect_step_ms);
   } catch (const Error &error) {
     problem = error;
   } catch (const std::bad_alloc &) {
     problem = Error(Status::memory, "out of memory while a request was prepared");
   }
-  const Ticket ticket = exchange->ticket;
-  exchanges_.emplace(ticket, std::move(exchange));
-  if (problem) finish(ticket, std::move(problem));
+  if (problem) finish(exchange.ticket, std::move(problem));
 }
 
 void Loop::cancel_now(Ticket ticket) {
@@ -300,6 +322,7 @@ void Loop::finish(Ticket ticket, std::optional<Error> error) {
   const std::unique_ptr<Exchange> exchange = std::move(found->second);
   exchanges_.erase(found);
   set_deadline(*exchange, -1);
+  if (exchange->transfer.spoke_http1()) convoy_.speaks_http1(exchange->request.url);
   if (exchange->easy) {
     curl_multi_remove_handle(driver_->multi(), exchange->easy->handle());
     exchange->transfer.detach();
@@ -349,6 +372,7 @@ void Loop::fire_timers() {
 // long, for which each chunk only notes when it came.
 void Loop::look_at(Ticket ticket) {
   Exchange &exchange = *exchanges_.at(ticket);
+  if (!exchange.easy) return finish(ticket, exchange.transfer.connect_timeout());
   if (!exchange.transfer.requested()) {
     exchange.transfer.go_on();
     return set_deadline(exchange, now_ms_ + Transfer::connect_step_ms);

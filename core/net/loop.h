@@ -2,6 +2,7 @@
 // How it waits is the driver's; blocking calls and pull streams are in lane.h.
 #pragma once
 
+#include "net/convoy.h"
 #include "net/driver.h"
 #include "net/engine.h"
 #include "net/loop_stream.h"
@@ -53,6 +54,8 @@ class Loop : public std::enable_shared_from_this<Loop> {
   int64_t settle_down();
   void execute(Command &command);
   void begin(std::unique_ptr<Exchange> exchange);
+  void set_off(Exchange &exchange);
+  void release_waiting();
   void cancel_now(Ticket ticket);
   void resume_now(Ticket ticket);
   void collect_finished();
@@ -84,6 +87,7 @@ class Loop : public std::enable_shared_from_this<Loop> {
   std::unique_ptr<Driver> driver_;
   std::vector<std::unique_ptr<Easy>> easies_;  // at rest
   std::unordered_map<Ticket, std::unique_ptr<Exchange>> exchanges_;
+  Convoy convoy_;
   std::unordered_map<Ticket, std::pair<int64_t, std::function<void(bool)>>> timers_;
   std::set<Deadline> deadlines_;  // of timers, and of exchanges that are to be looked at
   std::vector<Ticket> to_tell_;   // exchanges that have something for their caller

@@ -88,6 +88,9 @@ constexpr HttpRow http_table[] = {
     {300, 399, Status::protocol, ""},
     {401, 401, Status::auth, token_advice},
     {403, 403, Status::permission, permission_advice},
+    {407, 407, Status::network,
+     "That came from a proxy on the way: give its user and password in the option proxy, such as "
+     "http://user:password@host:3128."},
     {404, 404, Status::api, "There is nothing at this address: check api_base and the path."},
     {413, 413, Status::api, "The request is larger than the server accepts."},
     {429, 429, Status::rate_limited, rate_advice},
@@ -292,11 +295,11 @@ Error redirect(const HttpReply &reply, const Json *json) {
   } else if (location.starts_with('/')) {
     where = " to another path of the same host";
   }
-  return error_about(
-      reply, json, Status::protocol,
-      "The server answered HTTP " + std::to_string(reply.status) + ", a redirect" + where +
-          ". Redirects are not followed, so that tokens stay with the host they are meant for: "
-          "check api_base and the proxy.");
+  return error_about(reply, json, Status::protocol,
+                     "The server answered HTTP " + std::to_string(reply.status) + ", a redirect" + where +
+                         ". It was not followed: only a GET is, a few times and on its own host, so that "
+                         "tokens stay with the "
+                         "host they are meant for. Check api_base and the proxy.");
 }
 
 // A success by its status; nullopt when its body is of the kind that was asked for.

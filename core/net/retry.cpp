@@ -91,13 +91,15 @@ std::optional<int64_t> retry_after_ms(const HttpReply &reply, int64_t now_wall_m
 }
 
 std::optional<int64_t> RetryPolicy::next_delay_ms(int32_t attempt, const Outcome &outcome, bool repeatable,
-                                                  int64_t now_wall_ms, RetryBudget &budget,
-                                                  const Random &random) const {
+                                                  int64_t longest_ms, int64_t now_wall_ms,
+                                                  RetryBudget &budget, const Random &random) const {
   if (attempt > max_retries || !worth_retrying(outcome, repeatable)) return std::nullopt;
   int64_t wish = 0;
   if (outcome.reply) wish = retry_after_ms(*outcome.reply, now_wall_ms).value_or(0);
-  if (wish > longest_wish_ms || !budget.try_take()) return std::nullopt;
-  return std::max(back_off_ms(attempt, random), wish);
+  if (wish > longest_wish_ms) return std::nullopt;
+  const int64_t delay = std::max(back_off_ms(attempt, random), wish);
+  if (delay >= longest_ms || !budget.try_take()) return std::nullopt;
+  return delay;
 }
 
 }  // namespace coze::core

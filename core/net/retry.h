@@ -29,9 +29,10 @@ struct RetryPolicy {
   int32_t max_retries = 2;
   // The wait before attempt number `attempt` + 1 (attempts count from 1), or nullopt: give up.
   // Repeatable: connection failures, 408, 429, 502, 503, 504. Others: only when nothing was sent, or on 429 /
-  // code 4013.
+  // code 4013. A wait of longest_ms or more would outlast the call: then nothing is taken from the budget.
   std::optional<int64_t> next_delay_ms(int32_t attempt, const Outcome &outcome, bool repeatable,
-                                       int64_t now_wall_ms, RetryBudget &budget, const Random &random) const;
+                                       int64_t longest_ms, int64_t now_wall_ms, RetryBudget &budget,
+                                       const Random &random) const;
 };
 
 }  // namespace coze::core

@@ -50,6 +50,12 @@ const Trust &Settings::trust() {
   return trust_;
 }
 
+const Identity &Settings::identity() {
+  std::lock_guard lock(identity_mutex_);
+  if (!identity_) identity_ = find_identity(options_);
+  return *identity_;
+}
+
 CURLSH *Settings::share() {
   std::call_once(share_once_, [this] {
     init_curl();

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/options.h"
+#include "net/identity.h"
 #include "net/trust.h"
 
 #include <curl/curl.h>
@@ -26,8 +27,9 @@ class Settings {
 
   // True in a child of the process that made this. Then its locks may be held by threads that are not here.
   bool forked() const;
-  const Trust &trust();  // looked for at the first https use
-  CURLSH *share();       // DNS answers and TLS sessions; made, like all of curl, at the first use
+  const Trust &trust();        // looked for at the first https use
+  const Identity &identity();  // likewise; throws Error until its files are as they should be
+  CURLSH *share();             // DNS answers and TLS sessions; made, like all of curl, at the first use
 
   const Clock &clock;
   Log log;
@@ -42,6 +44,8 @@ class Settings {
   const Options options_;
   std::once_flag trust_once_, share_once_;
   Trust trust_;
+  std::mutex identity_mutex_;
+  std::optional<Identity> identity_;
   CURLSH *share_ = nullptr;
   std::array<std::mutex, CURL_LOCK_DATA_LAST> locks_;
 };

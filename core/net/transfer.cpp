@@ -95,9 +95,9 @@ void Transfer::detach() {
 void Transfer::set_url() {
   if (curl_easy_setopt(easy_->handle(), CURLOPT_URL, request_.url.c_str()) != CURLE_OK)
     throw std::bad_alloc();
-  if (is_https(request_.url)) {
+  if (is_https(request_.url) || is_https(settings_.proxy.value_or(""))) {
     try {
-      easy_->use_trust();
+      easy_->use_tls();
     } catch (Error &error) {
       error.nothing_sent = true;
       throw;
@@ -167,14 +167,19 @@ void Transfer::set_headers() {
 
 void Transfer::set_limits() {
   CURL *handle = easy_->handle();
-  curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request_.connect_timeout_ms));
-  curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(request_.total_timeout_ms));
+  const auto left = [this](int64_t ms) { return static_cast<long>(std::max<int64_t>(1, ms - waited_ms_)); };
+  curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, left(request_.connect_timeout_ms));
+  curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, left(request_.total_timeout_ms));
   if (progress_) {
     easy_->mark_rare();
     curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, on_progress);
     curl_easy_setopt(handle, CURLOPT_XFERINFODATA, this);
     curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
   }
+}
+
+int64_t Transfer::longest_connect_ms() const {
+  return std::min(request_.connect_timeout_ms, request_.total_timeout_ms);
 }
 
 void Transfer::opened() { curl_easy_setopt(easy_->handle(), CURLOPT_TIMEOUT_MS, 0L); }
@@ -186,14 +191,20 @@ void Transfer::go_on() {
 }
 
 // Once for every time that libcurl is about to write the request. By itself it writes it again when a reused
-// connection turns out to be dead, which for most requests only our caller may decide.
+// connection turns out to be dead, which for most requests only our caller may decide. On a fresh connection
+// it does so for one reason alone: an HTTP/2 server refused the stream, and has not looked at it (RFC 9113
+// section 8.7).
 bool Transfer::on_request() {
   if (!requested_) {
     requested_ = true;
     sent_before_ = bytes_sent();
+    long connects = 0;
+    curl_easy_getinfo(easy_->handle(), CURLINFO_NUM_CONNECTS, &connects);
+    on_fresh_connection_ = connects > 0;
+    if (on_fresh_connection_) upload_.allow_rewind();
     return true;
   }
-  if (request_.repeatable || nothing_sent()) return true;
+  if (request_.repeatable || nothing_sent() || on_fresh_connection_) return true;
   repeated_ = true;
   return false;
 }
@@ -215,6 +226,7 @@ bool Transfer::on_header(std::string_view line) try {
   }
   if (line.starts_with("HTTP/")) {
     reply_.headers.clear();
+    spoke_http1_ = line.starts_with("HTTP/1");
     long status = 0;
     curl_easy_getinfo(easy_->handle(), CURLINFO_RESPONSE_CODE, &status);
     reply_.status = static_cast<int32_t>(status);
@@ -293,6 +305,9 @@ std::optional<Error> Transfer::finish(CURLcode code) {
       problem_ = std::current_exception();
       return own_failure();
     }
+  // An answer whose size nobody said has it now.
+  if (progress_ && progress_->total.load(std::memory_order_relaxed) < 0)
+    progress_->total.store(progress_->done.load(std::memory_order_relaxed), std::memory_order_relaxed);
   return std::nullopt;
 }
 
@@ -336,6 +351,12 @@ Error Transfer::cancelled() const {
   return error;
 }
 
+Error Transfer::connect_timeout() const {
+  Error error = connect_timeout_of(request_);
+  error.nothing_sent = true;
+  return error;
+}
+
 Error Transfer::idle_timeout() const {
   Error error(Status::timeout, "the stream of " + host_of(request_.url) + " was silent for " +
                                    std::to_string(request_.idle_timeout_ms) +
@@ -349,7 +370,7 @@ int Transfer::on_progress(void *self, curl_off_t down_total, curl_off_t down, cu
                           curl_off_t up) {
   constexpr curl_off_t upload_that_counts = 64 << 10;
   Engine::Progress &progress = *static_cast<Transfer *>(self)->progress_;
-  const bool upload = up_total >= upload_that_counts && (up < up_total || down == 0);
+  const bool upload = up_total >= upload_that_counts;
   const curl_off_t total = upload ? up_total : down_total;
   progress.total.store(total > 0 ? total : -1, std::memory_order_relaxed);
   progress.done.store(upload ? up : down, std::memory_order_relaxed);

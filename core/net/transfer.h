@@ -46,9 +46,12 @@ class Transfer {
   // Until then libcurl has to be asked to go on: when an address refuses, some versions (7.88) open the
   // socket for the next one only when something else lets them run. Harmless otherwise.
   static constexpr int64_t connect_step_ms = 50;
+  int64_t longest_connect_ms() const;           // from when it was its turn
+  void waited(int64_t ms) { waited_ms_ = ms; }  // of its times, for another's connection; before attach
   int64_t longest_wait_ms() const { return requested_ ? 60'000 : connect_step_ms; }
   void go_on();  // for lanes that do not run all handles at each step
   bool head_complete() const { return head_complete_; }
+  bool spoke_http1() const { return spoke_http1_; }
   bool is_stream() const { return mode_ == Mode::stream; }
   // The head of a stream was handed over: from now on only silence is measured, by the lane.
   void opened();
@@ -57,6 +60,7 @@ class Transfer {
   // After curl's verdict, before detach: what went wrong, or nullopt.
   std::optional<Error> finish(CURLcode code);
   Error cancelled() const;
+  Error connect_timeout() const;  // while it waited for another's connection
   Error idle_timeout() const;
 
   // Called by curl through Easy.
@@ -88,13 +92,16 @@ class Transfer {
   Upload upload_;
   std::unique_ptr<OutputFile> output_;
   HttpReply reply_;
+  int64_t waited_ms_ = 0;
   size_t head_size_ = 0;
+  bool spoke_http1_ = false;
   bool head_complete_ = false;
   Mode mode_ = Mode::collect;
-  bool requested_ = false;      // the request was about to be written, after connecting and TLS
-  bool repeated_ = false;       // libcurl was about to write it a second time, and may not
-  long sent_before_ = 0;        // curl's count at that moment: a proxy's CONNECT
-  std::exception_ptr problem_;  // raised in a callback, which curl only sees as a refusal
+  bool requested_ = false;            // the request was about to be written, after connecting and TLS
+  bool on_fresh_connection_ = false;  // then, and not on one that had served before
+  bool repeated_ = false;             // libcurl was about to write it a second time, and may not
+  long sent_before_ = 0;              // curl's count at that moment: a proxy's CONNECT
+  std::exception_ptr problem_;        // raised in a callback, which curl only sees as a refusal
 };
 
 // curl's verdict in the library's words. Internal to transfer.cpp and failure.cpp.
@@ -109,6 +116,7 @@ struct Verdict {
   bool stream;
 };
 Error failure_of(const Verdict &verdict);
+Error connect_timeout_of(const HttpRequest &request);
 // "api.coze.com:443" of a URL, for messages.
 std::string host_of(const std::string &url);
 

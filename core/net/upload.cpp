@@ -71,7 +71,7 @@ std::string media_type_of(std::string_view file_name) {
 // One part's content, read in order, from a file or from memory.
 class Upload::Reader {
  public:
-  Reader(const Part &part, bool repeatable) : part_(part), repeatable_(repeatable) {
+  Reader(const Part &part, bool repeatable) : part_(part), may_rewind_(repeatable) {
     if (part.path.empty()) {
       size_ = part.bytes ? static_cast<int64_t>(part.bytes->size()) : 0;
       return;
@@ -89,6 +89,7 @@ class Upload::Reader {
   Reader(const Reader &) = delete;
   Reader &operator=(const Reader &) = delete;
 
+  void allow_rewind() { may_rewind_ = true; }
   int64_t size() const { return size_; }
   const std::string &problem() const { return problem_; }
 
@@ -96,11 +97,11 @@ class Upload::Reader {
     return static_cast<Reader *>(self)->read(buffer, size * count);
   }
 
-  // Back to the start and nowhere else; after the first byte only for requests that may be repeated.
+  // Back to the start and nowhere else; after the first byte only for requests that may be sent again.
   static int seek(void *self, curl_off_t offset, int origin) {
     auto *reader = static_cast<Reader *>(self);
     if (offset != 0 || origin != SEEK_SET) return CURL_SEEKFUNC_FAIL;
-    if (reader->position_ > 0 && !reader->repeatable_) return CURL_SEEKFUNC_FAIL;
+    if (reader->position_ > 0 && !reader->may_rewind_) return CURL_SEEKFUNC_FAIL;
     reader->position_ = 0;
     return CURL_SEEKFUNC_OK;
   }
@@ -136,7 +137,7 @@ class Upload::Reader {
   }
 
   const Part &part_;
-  const bool repeatable_;
+  bool may_rewind_;
   int fd_ = -1;
   int64_t size_ = 0, position_ = 0;
   std::string problem_;
@@ -167,6 +168,10 @@ void Upload::join(CURL *handle, const std::vector<Part> &parts, bool repeatable)
                            readers_[i].get()));
   }
   must(curl_easy_setopt(handle, CURLOPT_MIMEPOST, mime_));
+}
+
+void Upload::allow_rewind() {
+  for (const auto &reader : readers_) reader->allow_rewind();
 }
 
 void Upload::leave(CURL *handle) {

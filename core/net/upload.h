@@ -26,6 +26,7 @@ class Upload {
   // it.
   void join(CURL *handle, const std::vector<Part> &parts, bool repeatable);
   void leave(CURL *handle);
+  void allow_rewind();  // the body may be read a second time after all
   // Throws Error(io) that says why when that file could not be a part.
   static void check(const std::string &path);
   // Why reading stopped, when it did.

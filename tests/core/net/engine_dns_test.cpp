@@ -56,6 +56,10 @@ extern "C" __attribute__((visibility("default"))) int getaddrinfo(const char *no
     coze::test::pass_gate();
     return EAI_NONAME;
   }
+  if (node && std::strcmp(node, "dual.test") == 0) {  // both families
+    if (const int code = getaddrinfo("::1", service, hints, result); code != 0) return code;
+    return getaddrinfo("127.0.0.1", service, hints, &(*result)->ai_next);
+  }
   if (node && std::strcmp(node, "three.test") == 0) {  // two addresses where nobody listens, and a good one
     for (const char *address : {"127.0.0.3", "127.0.0.2", "127.0.0.1"}) {
       if (const int code = getaddrinfo(address, service, hints, result); code != 0) return code;
@@ -134,6 +138,38 @@ TEST_P(EngineDns, TriesAllAddresses) {
     });
     EXPECT_LT(took, 2'000);
     EXPECT_EQ(server.connections.value(), i);
+  }
+}
+
+// Nobody answers on IPv6, whether it is refused or goes unheard.
+TEST_P(EngineDns, ADeadIPv6AddressIsNoMatterWhenIPv4Lives) {
+  for (const bool unheard : {false, true}) {
+    PeerServer server([](Peer &peer) {
+      while (peer.read_request()) peer.answer("ok");
+    });
+    std::optional<FullPort> full;
+    if (unheard) full.emplace("::1", server.port());
+    auto fresh = Engine::create(options_with({}));
+    const int64_t took = elapsed_ms([&] {
+      const Outcome outcome = Through(*fresh, GetParam())
+                                  .perform(get("http://dual.test:" + std::to_string(server.port()) + "/x"));
+      ASSERT_TRUE(outcome.ok()) << outcome.error->message;
+    });
+    EXPECT_LT(took, 2'000);
+    EXPECT_EQ(server.connections.value(), 1);
+  }
+}
+
+TEST_P(EngineDns, IPv6IsTakenWhenItIsThere) {
+  PeerServer server(
+      [](Peer &peer) {
+        while (peer.read_request()) peer.answer("six");
+      },
+      nullptr, nullptr, "::1");
+  for (const std::string &url : {server.url(), "http://dual.test:" + std::to_string(server.port()) + "/x"}) {
+    const Outcome outcome = through.perform(get(url));
+    ASSERT_TRUE(outcome.ok()) << outcome.error->message;
+    EXPECT_EQ(outcome.reply->body, "six");
   }
 }
 

@@ -318,32 +318,6 @@ TEST(EngineLoop, RunsAHundredExchangesAtOnce) {
   EXPECT_EQ(good, 100);
 }
 
-TEST(EngineLoop, CountsWhatGoesOutAndWhatComesIn) {
-  Counter half;
-  const std::string part(1'000'000, 'p');
-  PeerServer server([&](Peer &peer) {
-    peer.read_request();
-    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n" + part);
-    half.wait_for(1);
-    peer.send(part);
-  });
-  auto engine = Engine::create(options_with({}));
-  auto progress = std::make_shared<Engine::Progress>();
-  std::promise<Outcome> promise;
-  engine->start(
-      post(server.url(), std::string(3'000'000, 'u')), [&](Outcome o) { promise.set_value(std::move(o)); },
-      progress);
-  bool saw_half = false;
-  for (int i = 0; i < 10'000 && !saw_half; ++i) {
-    saw_half = progress->total == 2'000'000 && progress->done > 0;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  EXPECT_TRUE(saw_half);
-  half.raise();
-  EXPECT_TRUE(promise.get_future().get().ok());
-  EXPECT_EQ(progress->done, 2'000'000);
-}
-
 TEST(EngineLoop, RunsTimersAndPostsOnItsThread) {
   auto engine = Engine::create(options_with({}));
   std::promise<bool> fired, cancelled, posted;

@@ -193,6 +193,20 @@ TEST_P(EngineFault, ConnectTimeoutWhenTlsNeverAnswers) {
   EXPECT_EQ(server.connections.value(), 1);
 }
 
+TEST_P(EngineFault, ConnectTimeoutWhenNobodyHears) {
+  FullPort full;
+  HttpRequest request = get("http://127.0.0.1:" + std::to_string(full.port()) + "/x");
+  request.connect_timeout_ms = 80;
+  std::optional<Outcome> outcome;
+  const int64_t took = elapsed_ms([&] { outcome = through.perform(request); });
+  ASSERT_FALSE(outcome->ok());
+  EXPECT_EQ(outcome->error->status, Status::timeout);
+  EXPECT_TRUE(outcome->error->nothing_sent);
+  EXPECT_NE(outcome->error->message.find("within 80 ms"), std::string::npos) << outcome->error->message;
+  EXPECT_GE(took, 79);
+  EXPECT_LT(took, 2'000);
+}
+
 TEST_P(EngineFault, IdleTimeoutCountsFromTheLastByteAndNotFromTheStart) {
   Counter sent;
   PeerServer server([&](Peer &peer) {

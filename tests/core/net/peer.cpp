@@ -14,6 +14,7 @@
 #include <cstring>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utility>
@@ -26,17 +27,38 @@ namespace {
   abort();
 }
 
-std::pair<int, int> bound_socket() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  if (fd < 0 || bind(fd, reinterpret_cast<sockaddr *>(&address), size) != 0 ||
-      getsockname(fd, reinterpret_cast<sockaddr *>(&address), &size) != 0) {
-    give_up("bind");
+// An address of either family, as the socket functions want it.
+struct Place {
+  Place(const char *address, int port) {
+    if (std::strchr(address, ':')) {
+      auto &six = reinterpret_cast<sockaddr_in6 &>(storage);
+      six.sin6_family = AF_INET6;
+      six.sin6_port = htons(static_cast<uint16_t>(port));
+      inet_pton(AF_INET6, address, &six.sin6_addr);
+      size = sizeof six;
+    } else {
+      auto &four = reinterpret_cast<sockaddr_in &>(storage);
+      four.sin_family = AF_INET;
+      four.sin_port = htons(static_cast<uint16_t>(port));
+      inet_pton(AF_INET, address, &four.sin_addr);
+      size = sizeof four;
+    }
   }
-  return {fd, ntohs(address.sin_port)};
+  sockaddr *get() { return reinterpret_cast<sockaddr *>(&storage); }
+  int port() const {
+    return ntohs(reinterpret_cast<const sockaddr_in &>(storage).sin_port);
+  }  // same place in both
+
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+};
+
+std::pair<int, int> bound_socket(const char *address = "127.0.0.1", int port = 0) {
+  Place place(address, port);
+  const int fd = socket(place.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0 || bind(fd, place.get(), place.size) != 0 || getsockname(fd, place.get(), &place.size) != 0)
+    give_up("bind");
+  return {fd, place.port()};
 }
 
 std::string pem_of(const std::function<int(BIO *)> &write) {
@@ -61,7 +83,7 @@ X509 *make_x509(EVP_PKEY *key, const char *name, X509 *issuer, EVP_PKEY *issuer_
                              reinterpret_cast<const unsigned char *>(name), -1, -1, 0);
   X509_set_issuer_name(x509, X509_get_subject_name(issuer ? issuer : x509));
   const std::string alternatives =
-      std::string("DNS:") + name + (std::strcmp(name, "localhost") == 0 ? ",IP:127.0.0.1" : "");
+      std::string("DNS:") + name + (std::strcmp(name, "localhost") == 0 ? ",IP:127.0.0.1,IP:::1" : "");
   const std::pair<int, const char *> extensions[] = {
       {NID_basic_constraints, issuer ? "CA:FALSE" : "critical,CA:TRUE"},
       {NID_subject_alt_name, alternatives.c_str()}};
@@ -166,6 +188,49 @@ bool Peer::chunk(std::string_view bytes) {
 
 bool Peer::end_stream() { return send("0\r\n\r\n"); }
 
+std::string Peer::read_bytes(size_t size) {
+  while (buffer_.size() < size) {
+    char data[4096];
+    const int64_t count = receive(data, std::min(sizeof data, size - buffer_.size()));
+    if (count <= 0) break;
+    buffer_.append(data, static_cast<size_t>(count));
+  }
+  std::string bytes = buffer_.substr(0, size);
+  buffer_.erase(0, bytes.size());
+  return bytes;
+}
+
+uint64_t Peer::discard(uint64_t size) {
+  uint64_t done = std::min<uint64_t>(size, buffer_.size());
+  buffer_.erase(0, done);
+  std::vector<char> data(1 << 18);
+  while (done < size) {
+    const int64_t count = receive(data.data(), std::min<uint64_t>(data.size(), size - done));
+    if (count <= 0) break;
+    done += static_cast<uint64_t>(count);
+  }
+  return done;
+}
+
+void Peer::tunnel_to(int port) {
+  Place place("127.0.0.1", port);
+  const int other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (connect(other, place.get(), place.size) == 0) {
+    pollfd ends[2] = {{fd_, POLLIN, 0}, {other, POLLIN, 0}};
+    bool open = ::send(other, buffer_.data(), buffer_.size(), MSG_NOSIGNAL) >= 0;
+    while (open && poll(ends, 2, -1) > 0) {
+      for (int i = 0; i < 2 && open; ++i) {
+        if (ends[i].revents == 0) continue;
+        char data[65536];
+        const ssize_t count = i == 0 ? receive(data, sizeof data) : recv(other, data, sizeof data, 0);
+        open = count > 0 && (i == 0 ? ::send(other, data, static_cast<size_t>(count), MSG_NOSIGNAL) == count
+                                    : send({data, static_cast<size_t>(count)}));
+      }
+    }
+  }
+  ::close(other);
+}
+
 bool Peer::client_left() {
   char data[4096];
   int64_t count;
@@ -200,8 +265,10 @@ Certificate Certificate::make(const Wish &wish) {
   Certificate made;
   made.ca_pem = pem_of([&](BIO *bio) { return PEM_write_bio_X509(bio, ca); });
   made.certificate_pem = pem_of([&](BIO *bio) { return PEM_write_bio_X509(bio, leaf); });
-  made.key_pem = pem_of(
-      [&](BIO *bio) { return PEM_write_bio_PrivateKey(bio, key, nullptr, nullptr, 0, nullptr, nullptr); });
+  made.key_pem = pem_of([&](BIO *bio) {
+    return PEM_write_bio_PrivateKey(bio, key, wish.key_password ? EVP_aes_128_cbc() : nullptr, nullptr, 0,
+                                    nullptr, const_cast<char *>(wish.key_password));
+  });
   X509_free(leaf);
   X509_free(ca);
   EVP_PKEY_free(key);
@@ -209,7 +276,9 @@ Certificate Certificate::make(const Wish &wish) {
   return made;
 }
 
-PeerServer::PeerServer(Script script, const Certificate *certificate) : script_(std::move(script)) {
+PeerServer::PeerServer(Script script, const Certificate *certificate,
+                       const std::function<void(ssl_ctx_st *)> &setup, const char *address)
+    : script_(std::move(script)), address_(address) {
   if (certificate) {
     tls_ = SSL_CTX_new(TLS_server_method());
     BIO *bio = BIO_new_mem_buf(certificate->certificate_pem.data(), -1);
@@ -222,8 +291,9 @@ PeerServer::PeerServer(Script script, const Certificate *certificate) : script_(
       give_up("certificate");
     X509_free(x509);
     EVP_PKEY_free(key);
+    if (setup) setup(tls_);
   }
-  std::tie(listener_, port_) = bound_socket();
+  std::tie(listener_, port_) = bound_socket(address);
   if (listen(listener_, 512) != 0) give_up("listen");
   acceptor_ = std::thread([this] { accept_all(); });
 }
@@ -271,7 +341,12 @@ void PeerServer::serve(int fd, int number) {
     Peer peer(fd, number, ssl, requests, http_bytes);
     script_(peer);
   } else {
+    // What the client sends is read to its end: closing before that would let a reset overtake the alert.
     SSL_free(ssl);
+    shutdown(fd, SHUT_WR);
+    char data[4096];
+    while (recv(fd, data, sizeof data, 0) > 0) {
+    }
   }
   std::lock_guard lock(mutex_);
   open_.erase(std::find(open_.begin(), open_.end(), fd));
@@ -279,13 +354,33 @@ void PeerServer::serve(int fd, int number) {
 }
 
 std::string PeerServer::url(std::string_view path) const {
-  return std::string(tls_ ? "https" : "http") + "://127.0.0.1:" + std::to_string(port_) + std::string(path);
+  const std::string host = address_.find(':') == std::string::npos ? address_ : "[" + address_ + "]";
+  return std::string(tls_ ? "https" : "http") + "://" + host + ":" + std::to_string(port_) +
+         std::string(path);
 }
 
 int closed_port() {
   const auto [fd, port] = bound_socket();
   ::close(fd);
   return port;
+}
+
+FullPort::FullPort(const char *address, int port) {
+  std::tie(listener_, port_) = bound_socket(address, port);
+  if (listen(listener_, 0) != 0) give_up("listen");
+  for (bool full = false; !full;) {
+    Place place(address, port_);
+    const int fd = socket(place.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    connect(fd, place.get(), place.size);
+    pollfd end{fd, POLLOUT, 0};
+    full = poll(&end, 1, 100) == 0;
+    fillers_.push_back(fd);
+  }
+}
+
+FullPort::~FullPort() {
+  for (const int fd : fillers_) ::close(fd);
+  ::close(listener_);
 }
 
 }  // namespace coze::test

@@ -53,7 +53,10 @@ class Peer {
   bool begin_stream(std::string_view headers = "");  // the head of a chunked event stream
   bool chunk(std::string_view bytes);
   bool end_stream();
-  bool client_left();  // waits for it
+  std::string read_bytes(size_t size);  // shorter when the client left
+  uint64_t discard(uint64_t size);      // reads that many and keeps none; how many there were
+  void tunnel_to(int port);             // passes bytes between the client and that port until one side ends
+  bool client_left();                   // waits for it
   void close();
   void reset();                           // RST instead of FIN
   int number() const { return number_; }  // of the connection, from 1
@@ -76,6 +79,7 @@ struct Certificate {
     int64_t from_s = -3600, until_s = 86'400;
     bool self_signed = false;
     const char *authority = "Test CA";
+    const char *key_password = nullptr;  // encrypts key_pem
   };
   static Certificate make(const Wish &wish);
 };
@@ -83,7 +87,10 @@ struct Certificate {
 class PeerServer {
  public:
   using Script = std::function<void(Peer &)>;
-  explicit PeerServer(Script script, const Certificate *certificate = nullptr);
+  // `setup` may change the TLS side, as OpenSSL's functions do.
+  explicit PeerServer(Script script, const Certificate *certificate = nullptr,
+                      const std::function<void(ssl_ctx_st *)> &setup = nullptr,
+                      const char *address = "127.0.0.1");
   ~PeerServer();  // ends all connections
 
   std::string url(std::string_view path = "/x") const;
@@ -96,6 +103,7 @@ class PeerServer {
   void serve(int fd, int number);
 
   const Script script_;
+  const std::string address_;
   int listener_ = -1;
   int port_ = 0;
   ssl_ctx_st *tls_ = nullptr;
@@ -108,5 +116,19 @@ class PeerServer {
 
 // A port of this machine where nobody listens.
 int closed_port();
+
+// A port that takes no more connections: whoever tries waits.
+class FullPort {
+ public:
+  explicit FullPort(const char *address = "127.0.0.1", int port = 0);
+  ~FullPort();
+  FullPort(const FullPort &) = delete;
+  FullPort &operator=(const FullPort &) = delete;
+  int port() const { return port_; }
+
+ private:
+  int listener_ = -1, port_ = 0;
+  std::vector<int> fillers_;
+};
 
 }  // namespace coze::test

@@ -12,6 +12,7 @@ namespace coze::core {
 namespace {
 
 constexpr int64_t now = 1'767'225'600'000;
+constexpr int64_t forever = std::numeric_limits<int64_t>::max();
 
 // Every byte the same: 0x00 is the shortest wait, 0xFF the longest.
 class ConstantRandom : public Random {
@@ -42,7 +43,7 @@ std::optional<int64_t> delay(const Outcome &outcome, bool repeatable, int32_t at
   RetryBudget budget;
   RetryPolicy policy;
   policy.max_retries = max_retries;
-  return policy.next_delay_ms(attempt, outcome, repeatable, now, budget, ConstantRandom(random));
+  return policy.next_delay_ms(attempt, outcome, repeatable, forever, now, budget, ConstantRandom(random));
 }
 
 bool retried(const Outcome &outcome, bool repeatable) { return delay(outcome, repeatable).has_value(); }
@@ -164,8 +165,8 @@ TEST(RetryBudget, AStormAddsAFifth) {
   for (int call = 0; call < calls; ++call) {
     budget.on_call();
     ++sent;
-    for (int32_t attempt = 1; policy.next_delay_ms(attempt, answered(503), true, now, budget, random);
-         ++attempt) {
+    for (int32_t attempt = 1;
+         policy.next_delay_ms(attempt, answered(503), true, forever, now, budget, random); ++attempt) {
       ++sent;
     }
   }
@@ -178,13 +179,18 @@ TEST(RetryBudget, OnlyRetriesThatHappenArePaidFor) {
   const RetryPolicy policy;
   const ConstantRandom random(0);
   for (int i = 0; i < 100; ++i) {
-    EXPECT_FALSE(policy.next_delay_ms(1, answered(400), true, now, budget, random));
-    EXPECT_FALSE(policy.next_delay_ms(3, answered(503), true, now, budget, random));
+    EXPECT_FALSE(policy.next_delay_ms(1, answered(400), true, forever, now, budget, random));
+    EXPECT_FALSE(policy.next_delay_ms(3, answered(503), true, forever, now, budget, random));
+    EXPECT_FALSE(policy.next_delay_ms(1, answered(503, "", {{"retry-after", "61"}}), true, forever, now,
+                                      budget, random));
+    EXPECT_FALSE(policy.next_delay_ms(1, answered(503), true, 375, now, budget, random))
+        << "it would outlast the call";
     EXPECT_FALSE(
-        policy.next_delay_ms(1, answered(503, "", {{"retry-after", "61"}}), true, now, budget, random));
+        policy.next_delay_ms(1, answered(503, "", {{"retry-after", "5"}}), true, 5'000, now, budget, random));
   }
-  for (int i = 0; i < 10; ++i) EXPECT_TRUE(policy.next_delay_ms(1, answered(503), true, now, budget, random));
-  EXPECT_FALSE(policy.next_delay_ms(1, answered(503), true, now, budget, random));
+  for (int i = 0; i < 10; ++i)
+    EXPECT_TRUE(policy.next_delay_ms(1, answered(503), true, forever, now, budget, random));
+  EXPECT_FALSE(policy.next_delay_ms(1, answered(503), true, forever, now, budget, random));
 }
 
 }  // namespace
