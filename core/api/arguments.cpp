@@ -140,7 +140,8 @@ class Checker {
       case ValueType::file:
         return type == JsonType::string;
       case ValueType::integer:
-        return type == JsonType::number && is_integer(*json_.number(pointer));
+        return type == JsonType::number && is_integer(*json_.number(pointer)) &&
+               json_.integer(pointer).has_value();
       case ValueType::number:
         return type == JsonType::number;
       case ValueType::boolean:
@@ -158,7 +159,8 @@ class Checker {
 
   void mistyped(const Field &field, const std::string &place, JsonType type, const std::string &pointer) {
     std::string found = found_name(type);
-    if (type == JsonType::number && field.type == ValueType::integer) found += " with a fraction";
+    if (type == JsonType::number && field.type == ValueType::integer)
+      found += is_integer(*json_.number(pointer)) ? " beyond 64 bits" : " with a fraction";
     std::string text = std::string("expected ") + expected_name(field.type) + ", not " + found;
     if (field.type == ValueType::string && type == JsonType::number)
       text += ": put it in quotes, \"" + quotable(json_.number(pointer).value_or(""), 40) + "\"";

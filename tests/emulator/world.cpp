@@ -47,6 +47,7 @@ Arrived read_request(const Json &json, const std::string &at) {
   one.method = member(json, at + "/method");
   one.path = member(json, at + "/path");
   one.query = member(json, at + "/query");
+  one.head = base64(member(json, at + "/head_base64"));
   one.body = base64(member(json, at + "/body_base64"));
   one.status = json.integer(at + "/status");
   for (size_t i = 0; i < json.size(at + "/headers"); ++i) {

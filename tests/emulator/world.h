@@ -20,8 +20,9 @@ namespace coze::test {
 
 // A request as it arrived at the emulator, byte for byte.
 struct Arrived {
-  double at = 0;  // seconds, by the emulator's clock
-  std::string method, path, query, body;
+  double at = 0;                          // seconds, by the emulator's clock
+  std::string method, path, query, body;  // the path decoded
+  std::string head;                       // request line and headers, untouched
   std::vector<std::pair<std::string, std::string>> headers;
   int64_t status = 0;
 

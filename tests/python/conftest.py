@@ -19,6 +19,8 @@ import httpx
 import jwt
 import pytest
 
+pytest_plugins = ["cozepy_table"]
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "python"))
 

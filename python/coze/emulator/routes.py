@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from typing import Any, Awaitable, Callable, Dict, List, Pattern, Tuple
+from urllib.parse import unquote
 
 from . import authorize, control, device, oauth, operations, workload
 from .call import Call
@@ -70,11 +71,14 @@ for _method, _path, _handler in _ROUTES:
 
 
 def match_path(path: str) -> Tuple[Dict[str, Handler], Dict[str, str]]:
-    """The handlers of a path by method, and what its braces stand for; empty for an unknown path."""
+    """The handlers of an escaped path by method, and what its braces stand for; empty for an unknown path.
+
+    Escaped, because an id may have a slash in it.
+    """
     if path in _EXACT:
         return _EXACT[path], {}
     for pattern, methods in _PATTERNS.items():
         found = pattern.fullmatch(path)
         if found:
-            return methods, found.groupdict()
+            return methods, {name: unquote(value, errors="replace") for name, value in found.groupdict().items()}
     return {}, {}

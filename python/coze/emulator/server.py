@@ -245,7 +245,7 @@ class Emulator:
     async def _dispatch(self, call: Call) -> AnyReply:
         if not self.has_control and call.request.path.startswith(CONTROL_PREFIX):
             raise ApiError(4200, "the path does not exist", 404)
-        methods, call.path_parameters = match_path(call.request.path)
+        methods, call.path_parameters = match_path(call.request.rel_url.raw_path)
         if not methods:
             raise ApiError(4200, "the path does not exist", 404)
         handler = methods.get(call.request.method)
