@@ -72,6 +72,8 @@ constexpr std::array table = {
     text_option(Option::workload_server_env, "workload_server_env", nullptr,
                 "Deployment that answers a workload identity; \"\" or NONE for the usual one; absent: "
                 "COZE_SERVER_ENV."),
+    text_option(Option::ws_base, "ws_base", nullptr,
+                "Host of the WebSockets as a URL, such as wss://ws.coze.com; derived from api_base when absent."),
     number_option(Option::connect_timeout_ms, "connect_timeout_ms", 10'000, 1, 600'000,
                   "Longest time to reach the server, name lookup and TLS included, in milliseconds."),
     number_option(Option::total_timeout_ms, "total_timeout_ms", 600'000, 1, day_ms,
@@ -159,6 +161,8 @@ std::string checked(const OptionInfo &option, std::string_view value) {
     case Option::api_base:
     case Option::www_base:
       return normalized_base(value, std::string("option ") + option.name);
+    case Option::ws_base:
+      return normalized_ws_base(value, std::string("option ") + option.name);
     case Option::workspace_id:
     case Option::account_id:
     case Option::enterprise_id:

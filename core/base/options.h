@@ -36,6 +36,7 @@ enum class Option : int32_t {
   workload_token_endpoint = 1018,
   workload_access_token_endpoint = 1019,
   workload_server_env = 1020,
+  ws_base = 1021,
   connect_timeout_ms = 2000,
   total_timeout_ms = 2001,
   idle_timeout_ms = 2002,

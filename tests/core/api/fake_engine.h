@@ -202,6 +202,17 @@ class FakeEngine final : public Engine {
       return outcome.has_value();
     });
   }
+  Ticket start_socket(HttpRequest request, std::shared_ptr<SocketPipe> pipe,
+                      std::function<void(OpenOutcome)> done) override {
+    check_usable();
+    return begin([this, request = std::move(request), done = std::move(done), pipe](bool cancelled) {
+      if (cancelled) return done({std::nullopt, gone()}), true;
+      note(request);
+      auto outcome = on_socket(request, pipe);
+      if (outcome) done(std::move(*outcome));
+      return outcome.has_value();
+    });
+  }
   Ticket after(int64_t ms, std::function<void(bool)> run) override {
     check_usable();
     {
