@@ -387,8 +387,8 @@ COZE_API void coze_client_free(coze_client *client);
  * something to look at.
  *
  * An operation's id comes once, when it has ended. A stream's or socket's id comes when it has something to
- * read, and again after coze_stream_next or coze_socket_next answered COZE_PENDING; a socket's also when there
- * is room again after a send answered COZE_PENDING. An id leaves the queue by itself when its result is
+ * read, and again after coze_stream_next or coze_socket_next answered COZE_PENDING; a socket's also when
+ * there is room again after a send answered COZE_PENDING. An id leaves the queue by itself when its result is
  * seen or its handle freed.
  *
  * @param client the client.
@@ -1436,8 +1436,8 @@ COZE_API const char *coze_stream_log_id(const coze_stream *stream);
  */
 
 /**
- * Opens a WebSocket (RFC 6455), and returns at once: connecting, the token and the handshake happen on the I/O
- * thread, and what is sent meanwhile waits.
+ * Opens a WebSocket (RFC 6455), and returns at once: connecting, the token and the handshake happen on the
+ * I/O thread, and what is sent meanwhile waits.
  *
  *     coze_request *request = coze_request_new_operation("websockets.chat", "{\"bot_id\":\"…\"}");
  *     coze_socket *socket = coze_socket_new(request, auth);
@@ -1464,13 +1464,14 @@ COZE_API coze_socket *coze_socket_new(const coze_request *request, coze_auth *au
  * @param data UTF-8, copied; mostly JSON. A NUL is a character like any other.
  * @param size in bytes.
  * @param timeout_ms how long to wait for room, 0 = not at all, negative = without a limit.
- * @return COZE_OK: taken. COZE_PENDING: 256 KiB or more wait to be sent, and nothing was taken; the socket's id
- * comes through the completion queue when there is room. COZE_E_INVALID_ARGUMENT: not UTF-8. COZE_E_STATE:
+ * @return COZE_OK: taken. COZE_PENDING: 256 KiB or more wait to be sent, and nothing was taken; the socket's
+ * id comes through the completion queue when there is room. COZE_E_INVALID_ARGUMENT: not UTF-8. COZE_E_STATE:
  * closed. Else the error that the socket ended in.
  * @thread one at a time; another thread may be in coze_socket_next.
  * @since 0.1.0
  */
-COZE_API coze_status coze_socket_send_text(coze_socket *socket, const void *data, size_t size, int64_t timeout_ms);
+COZE_API coze_status coze_socket_send_text(coze_socket *socket, const void *data, size_t size,
+                                           int64_t timeout_ms);
 
 /**
  * Sends a binary message, as one, after those that wait already.
@@ -1492,9 +1493,9 @@ COZE_API coze_status coze_socket_send_binary(coze_socket *socket, const void *da
  *
  * @param socket the socket.
  * @param timeout_ms 0 = only look, negative = wait until there is something.
- * @return COZE_OK: the getters show a message. COZE_PENDING: none in time. COZE_DONE: closed, by the server with
- * code 1000 or none, or by coze_socket_close. COZE_E_STREAM_CUT: the connection ended without a word, or the
- * server is going away (1001, 1012 to 1014). COZE_E_API: the server closed with another code, which
+ * @return COZE_OK: the getters show a message. COZE_PENDING: none in time. COZE_DONE: closed, by the server
+ * with code 1000 or none, or by coze_socket_close. COZE_E_STREAM_CUT: the connection ended without a word, or
+ * the server is going away (1001, 1012 to 1014). COZE_E_API: the server closed with another code, which
  * coze_error_api_code gives. COZE_E_PROTOCOL: the server broke the protocol, or sent a message larger than
  * MAX_EVENT_BYTES. COZE_E_TIMEOUT: silence. Else why it did not open. The end and an error stay.
  * @thread one at a time; another thread may send or close, coze_socket_cancel is for all.
@@ -1503,8 +1504,8 @@ COZE_API coze_status coze_socket_send_binary(coze_socket *socket, const void *da
 COZE_API coze_status coze_socket_next(coze_socket *socket, int64_t timeout_ms);
 
 /**
- * Closes the socket once everything taken is sent; go on with coze_socket_next until it gives COZE_DONE. A server
- * that does not answer within 5 seconds is not waited for.
+ * Closes the socket once everything taken is sent; go on with coze_socket_next until it gives COZE_DONE. A
+ * server that does not answer within 5 seconds is not waited for.
  *
  * @param socket the socket; when it is closed already, nothing happens.
  * @param code 1000 = the usual end, or one of your own from 3000 to 4999.
@@ -1610,8 +1611,8 @@ COZE_API uint64_t coze_socket_unsent(const coze_socket *socket);
  * The code with which the server closed the socket.
  *
  * @param socket the socket; NULL gives 0.
- * @return the code; 1005 when it gave none, 1006 when the connection ended without a word of closing; 0 when it has not
- * ended, or was never open.
+ * @return the code; 1005 when it gave none, 1006 when the connection ended without a word of closing; 0 when
+ * it has not ended, or was never open.
  * @thread any
  * @since 0.1.0
  */

@@ -5,7 +5,9 @@ using namespace coze::core;
 
 namespace {
 
-const SocketMessage *message_of(const coze_socket *socket) { return socket ? socket->socket->message() : nullptr; }
+const SocketMessage *message_of(const coze_socket *socket) {
+  return socket ? socket->socket->message() : nullptr;
+}
 
 // Getters that look at what the I/O thread changes have nothing to show in a forked child.
 const ApiSocket *alive(const coze_socket *socket) {
@@ -84,7 +86,8 @@ int32_t coze_socket_is_binary(const coze_socket *socket) {
 coze_json *coze_socket_json(const coze_socket *socket) {
   return guard([&] {
     const SocketMessage *message = given(socket, "socket").socket->message();
-    if (!message) throw Error(Status::state, "the socket shows no message now: coze_socket_next moves to one");
+    if (!message)
+      throw Error(Status::state, "the socket shows no message now: coze_socket_next moves to one");
     return new coze_json{Json::parse(message->data)};
   });
 }

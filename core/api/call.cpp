@@ -32,7 +32,8 @@ Call::Call(const ApiRequest &request, const CallTarget &target, CallKind kind)
   request.check_kind(kind);
   Options settings = request.options().over(*target.settings);
   http_ = request.build(target.credential->settings().api_base, settings, kind);
-  policy_.max_retries = kind == CallKind::socket ? 0 : static_cast<int32_t>(settings.number(Option::max_retries));
+  policy_.max_retries =
+      kind == CallKind::socket ? 0 : static_cast<int32_t>(settings.number(Option::max_retries));
   if (const ApiOperation *operation = request.operation(); operation && operation->deprecated)
     target.client->engine()->log().write(
         LogLevel::warn, std::string(operation->id.view()) + " is deprecated: Coze may end it");

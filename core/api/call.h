@@ -78,8 +78,8 @@ std::shared_ptr<Operation> send_async(const ApiRequest &request, const CallTarge
 std::function<void()> open_async(const ApiRequest &request, const CallTarget &target,
                                  std::function<void(OpenOutcome)> opened, std::function<void()> readable);
 
-// On the I/O thread, which ends the pipe when the socket does not open. The returned function stops the opening,
-// from any thread; what is open is ended through the pipe.
+// On the I/O thread, which ends the pipe when the socket does not open. The returned function stops the
+// opening, from any thread; what is open is ended through the pipe.
 std::function<void()> connect_async(const ApiRequest &request, const CallTarget &target,
                                     std::shared_ptr<SocketPipe> pipe);
 

@@ -252,7 +252,8 @@ void ApiRequest::check_socket() const {
   if (method_ != "GET") invalid("a WebSocket is opened with GET, not with " + method_);
   if (json_ || !parts_.empty())
     invalid("the request that opens a WebSocket has no body: send messages with coze_socket_send_text");
-  if (!output_file_.empty()) invalid("a WebSocket has no output file: take its messages with coze_socket_next");
+  if (!output_file_.empty())
+    invalid("a WebSocket has no output file: take its messages with coze_socket_next");
 }
 
 HttpRequest ApiRequest::common(std::string_view base, const Options &settings) const {

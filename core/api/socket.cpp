@@ -54,7 +54,8 @@ void ApiSocket::close(int64_t code, std::string_view reason) {
                 "the code " + std::to_string(code) +
                     " is not for programs: give 1000 for a usual end, or one from 3000 to 4999");
   if (reason.size() > max_reason_bytes)
-    throw Error(Status::invalid_argument, "reason is longer than the 123 bytes that a close frame has room for");
+    throw Error(Status::invalid_argument,
+                "reason is longer than the 123 bytes that a close frame has room for");
   pipe_->close({static_cast<int32_t>(code), std::string(reason)});
 }
 

@@ -72,8 +72,9 @@ constexpr std::array table = {
     text_option(Option::workload_server_env, "workload_server_env", nullptr,
                 "Deployment that answers a workload identity; \"\" or NONE for the usual one; absent: "
                 "COZE_SERVER_ENV."),
-    text_option(Option::ws_base, "ws_base", nullptr,
-                "Host of the WebSockets as a URL, such as wss://ws.coze.com; derived from api_base when absent."),
+    text_option(
+        Option::ws_base, "ws_base", nullptr,
+        "Host of the WebSockets as a URL, such as wss://ws.coze.com; derived from api_base when absent."),
     number_option(Option::connect_timeout_ms, "connect_timeout_ms", 10'000, 1, 600'000,
                   "Longest time to reach the server, name lookup and TLS included, in milliseconds."),
     number_option(Option::total_timeout_ms, "total_timeout_ms", 600'000, 1, day_ms,

@@ -79,8 +79,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // that.
   virtual Ticket start_stream(HttpRequest request, std::function<void(OpenOutcome)> done,
                               std::function<void()> readable) = 0;
-  // A WebSocket at that http(s) address. `done` once, when the answer to its opening is here: a head with status
-  // 101, or the whole refusal; from a 101 on, the pipe is its only voice. Messages wait in the pipe until then.
+  // A WebSocket at that http(s) address. `done` once, when the answer to its opening is here: a head with
+  // status 101, or the whole refusal; from a 101 on, the pipe is its only voice. Messages wait in the pipe
+  // until then.
   virtual Ticket start_socket(HttpRequest request, std::shared_ptr<SocketPipe> pipe,
                               std::function<void(OpenOutcome)> done) = 0;
   virtual void cancel(

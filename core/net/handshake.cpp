@@ -39,9 +39,8 @@ bool has_word(std::string_view list, std::string_view word) {
 }
 
 bool names_word(const HttpReply &reply, std::string_view header, std::string_view word) {
-  return std::ranges::any_of(reply.headers, [&](const auto &pair) {
-    return pair.first == header && has_word(pair.second, word);
-  });
+  return std::ranges::any_of(
+      reply.headers, [&](const auto &pair) { return pair.first == header && has_word(pair.second, word); });
 }
 
 template <class Number>
@@ -145,7 +144,8 @@ void UpgradeAnswer::on_head_line(std::string_view line) {
       refuse("is not valid HTTP: it begins \"" + quotable(line, 60) + "\"");
     return;
   }
-  if (line.starts_with(' ') || line.starts_with('\t')) refuse("is not valid HTTP: a header goes on in a line");
+  if (line.starts_with(' ') || line.starts_with('\t'))
+    refuse("is not valid HTTP: a header goes on in a line");
   const size_t colon = line.find(':');
   if (colon == line.npos || colon == 0) refuse("is not valid HTTP: a header has no name");
   std::string name(trim(line.substr(0, colon)));
@@ -193,7 +193,8 @@ void UpgradeAnswer::check_accepted() const {
     refuse("has a wrong Sec-WebSocket-Accept: it is of something that does not speak the protocol");
   for (const char *name : {"sec-websocket-extensions", "sec-websocket-protocol"}) {
     if (!reply_.header(name).empty())
-      refuse("turns on \"" + quotable(reply_.header(name), 60) + "\" (" + name + "), which was not asked for");
+      refuse("turns on \"" + quotable(reply_.header(name), 60) + "\" (" + name +
+             "), which was not asked for");
   }
 }
 

@@ -234,7 +234,8 @@ void Loop::execute(Command &command) {
   }
 }
 
-// The connections of sockets are curl's too: they must not take the place of those that rest between requests.
+// The connections of sockets are curl's too: they must not take the place of those that rest between
+// requests.
 void Loop::keep_connections() {
   const long sockets = static_cast<long>(sockets_.size());
   curl_multi_setopt(driver_->multi(), CURLMOPT_MAXCONNECTS, max_idle_connections + sockets);

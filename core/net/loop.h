@@ -39,8 +39,9 @@ class Loop : public std::enable_shared_from_this<Loop> {
   // Nothing happens after stop().
   void post(std::function<void()> run);
   void cancel(Ticket ticket);
-  void resume(Ticket ticket);  // the reader of that stream has made room; the holder of that socket did something
-  void stop();                 // ends everything and the thread; waits for it unless it is the caller's own
+  void resume(
+      Ticket ticket);  // the reader of that stream has made room; the holder of that socket did something
+  void stop();         // ends everything and the thread; waits for it unless it is the caller's own
   bool on_thread() const { return std::this_thread::get_id() == thread_id_.load(std::memory_order_relaxed); }
   Settings &settings() { return *settings_; }
 

@@ -1,5 +1,5 @@
-// A connection from libcurl that is used like a socket (CURLOPT_CONNECT_ONLY). The handle stays in the multi, which
-// owns the connection, but the multi does not watch it any more once it is made.
+// A connection from libcurl that is used like a socket (CURLOPT_CONNECT_ONLY). The handle stays in the multi,
+// which owns the connection, but the multi does not watch it any more once it is made.
 #include "net/socket_link.h"
 
 #include "base/error.h"
@@ -49,8 +49,8 @@ std::optional<Error> SocketLink::on_verdict(CURLcode code) {
     connected_ = true;
     return std::nullopt;
   }
-  Error error = failure_of(
-      Verdict{code, easy_->handle(), easy_->error, request_, settings_, true, false, false});
+  Error error =
+      failure_of(Verdict{code, easy_->handle(), easy_->error, request_, settings_, true, false, false});
   error.nothing_sent = true;
   return error;
 }

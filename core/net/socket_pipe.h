@@ -30,25 +30,26 @@ class SocketPipe {
   Status send(std::string_view data, bool is_binary, int64_t timeout_ms);
   // ok, pending, done; throws the Error it ended in, again and again.
   Status next(SocketMessage &message, int64_t timeout_ms);
-  void close(SocketClose how);  // after what was taken is sent; the first counts
-  void cancel();                // ends it at once, with Error(cancelled)
+  void close(SocketClose how);        // after what was taken is sent; the first counts
+  void cancel();                      // ends it at once, with Error(cancelled)
   void retire() { entry_.retire(); }  // the id never shows up again
   uint64_t unsent() const;
-  const SocketClose &closed() const;        // by the peer; code 0 = not yet. Never changes once it is set
-  const std::string &log_id() const;        // "" = none yet. Likewise
+  const SocketClose &closed() const;  // by the peer; code 0 = not yet. Never changes once it is set
+  const std::string &log_id() const;  // "" = none yet. Likewise
 
   // --- the I/O thread's side
   // How the holder's wishes reach the loop: called under the lock, from any thread.
   void attach(std::function<void()> wake);
   void opened(std::string log_id);
   std::optional<SocketMessage> take_outgoing();
-  void wrote(size_t bytes);           // of messages
+  void wrote(size_t bytes);                 // of messages
   std::optional<SocketClose> take_close();  // once all is taken
   bool wants_close() const;
   void deliver(std::vector<SocketMessage> messages);
-  bool full() const;      // `wake` is called when that changes
+  bool full() const;       // `wake` is called when that changes
   bool has_ended() const;  // perhaps by the holder's cancelling
-  // The first of these counts. nullopt: ended as it should. What came before is still there, unless cancelled.
+  // The first of these counts. nullopt: ended as it should. What came before is still there, unless
+  // cancelled.
   void end(std::optional<Error> error, SocketClose closed);
 
  private:

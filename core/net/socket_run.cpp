@@ -13,12 +13,12 @@
 namespace coze::core {
 namespace {
 
-constexpr size_t wire_bytes = 64u << 10;           // made ready at a time
-constexpr size_t read_bytes = 16u << 10;           // what curl gives at a time
-constexpr size_t bytes_a_step = 256u << 10;        // then it is the others' turn
+constexpr size_t wire_bytes = 64u << 10;     // made ready at a time
+constexpr size_t read_bytes = 16u << 10;     // what curl gives at a time
+constexpr size_t bytes_a_step = 256u << 10;  // then it is the others' turn
 constexpr uint64_t max_refusal_bytes = 1u << 20;
-constexpr int64_t close_patience_ms = 5'000;       // for the peer's answer to our close
-constexpr int64_t leave_patience_ms = 1'000;       // for our last frame to get out
+constexpr int64_t close_patience_ms = 5'000;  // for the peer's answer to our close
+constexpr int64_t leave_patience_ms = 1'000;  // for our last frame to get out
 constexpr int64_t never_ms = std::numeric_limits<int64_t>::max();
 
 std::string in_words(const SocketClose &close) {
@@ -31,7 +31,8 @@ bool is_passing(int32_t code) { return code == 1001 || (code >= 1012 && code <= 
 
 }  // namespace
 
-SocketRun::SocketRun(Settings &settings, HttpRequest request, std::shared_ptr<SocketPipe> pipe, int64_t now_ms)
+SocketRun::SocketRun(Settings &settings, HttpRequest request, std::shared_ptr<SocketPipe> pipe,
+                     int64_t now_ms)
     : settings_(settings),
       request_(std::move(request)),
       host_(host_of(request_.url)),
@@ -74,7 +75,7 @@ void SocketRun::step(int64_t now_ms) {
   now_ms_ = now_ms;
   more_ = false;
   if (step_ == Step::connecting) return link_->go_on();
-  if (step_ == Step::open && pipe_->has_ended()) step_ = Step::over;  // cancelled by its holder
+  if (step_ == Step::open && pipe_->has_ended()) step_ = Step::over;   // cancelled by its holder
   if (std::exchange(was_full_, pipe_->full())) last_in_ms_ = now_ms_;  // the silence was ours
   write();
   read();
@@ -116,7 +117,8 @@ bool SocketRun::refill() {
     of_messages_ += frames_.produce(wire_, wire_bytes);
     grows = wire_.size() > before;
   }
-  // Of someone who broke the rules, more is to be read before the connection may go: else our last frame is lost.
+  // Of someone who broke the rules, more is to be read before the connection may go: else our last frame is
+  // lost.
   if (wire_.empty() && step_ == Step::leaving && !frames_.violation()) step_ = Step::over;
   return !wire_.empty();
 }
@@ -187,7 +189,8 @@ void SocketRun::on_peer_close() {
 void SocketRun::on_violation() {
   const SocketClose &fault = *frames_.violation();
   std::string message = host_ + " broke the rules of WebSockets with " + fault.reason;
-  if (fault.code == close_code::too_big) message = host_ + " sent " + fault.reason + ". Raise the option max_event_bytes";
+  if (fault.code == close_code::too_big)
+    message = host_ + " sent " + fault.reason + ". Raise the option max_event_bytes";
   leave(open_error(Status::protocol, std::move(message)), {close_code::abnormal, ""});
 }
 
@@ -245,8 +248,9 @@ void SocketRun::give_up_closing() {
   std::optional<Error> error;
   const uint64_t unsent = pipe_->unsent();
   if (unsent > 0)
-    error = open_error(Status::stream_cut, host_ + " took nothing for 5 s, so that " + std::to_string(unsent) +
-                                               " bytes could not be sent before the WebSocket was closed");
+    error =
+        open_error(Status::stream_cut, host_ + " took nothing for 5 s, so that " + std::to_string(unsent) +
+                                           " bytes could not be sent before the WebSocket was closed");
   pipe_->end(std::move(error), {close_code::abnormal, ""});
   step_ = Step::over;
 }

@@ -1,4 +1,5 @@
-// The I/O thread's WebSockets: each is stepped when something happens to it, and then asked what it waits for.
+// The I/O thread's WebSockets: each is stepped when something happens to it, and then asked what it waits
+// for.
 #include "net/socket_set.h"
 
 #include <new>
@@ -35,7 +36,8 @@ void SocketSet::with(Ticket ticket, Work work) {
 
 void SocketSet::begin(Ticket ticket, HttpRequest request, std::shared_ptr<SocketPipe> pipe, Done done,
                       int64_t now_ms) {
-  entries_.emplace(ticket, new Entry{SocketRun(settings_, std::move(request), std::move(pipe), now_ms), std::move(done)});
+  entries_.emplace(
+      ticket, new Entry{SocketRun(settings_, std::move(request), std::move(pipe), now_ms), std::move(done)});
   with(ticket, [&](SocketRun &run) {
     run.connect(driver_.multi(), driver_.hooks());
     run.link().easy().owner = ticket;

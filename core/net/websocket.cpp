@@ -5,12 +5,11 @@
 #include "base/error.h"
 #include "base/text.h"
 
-#include <wslay/wslay.h>
-
 #include <algorithm>
 #include <cstring>
 #include <new>
 #include <utility>
+#include <wslay/wslay.h>
 
 namespace coze::core {
 namespace {
@@ -24,7 +23,8 @@ bool is_control(uint8_t opcode) { return (opcode & 8) != 0; }
 
 // What may come over the wire (RFC 6455 section 7.4, and IANA's registry).
 bool is_wire_code(int32_t code) {
-  if (code >= 1000 && code <= 1014) return code != 1004 && code != close_code::none && code != close_code::abnormal;
+  if (code >= 1000 && code <= 1014)
+    return code != 1004 && code != close_code::none && code != close_code::abnormal;
   return code >= 3000 && code <= 4999;
 }
 
@@ -84,7 +84,8 @@ void WebSocket::feed(std::string_view bytes) {
       continue;
     }
     if (size < 0)
-      return fail(close_code::protocol_error, "a control frame that is too long or in fragments, or a wrong length");
+      return fail(close_code::protocol_error,
+                  "a control frame that is too long or in fragments, or a wrong length");
     if (!std::exchange(in_frame_, true)) {
       const bool is_plain = frame.rsv == 0 && frame.mask == 0;
       begin_frame(frame.opcode, is_plain, frame.fin != 0, frame.payload_length);
@@ -96,7 +97,8 @@ void WebSocket::feed(std::string_view bytes) {
 
 void WebSocket::begin_frame(uint8_t opcode, bool is_plain, bool is_last, uint64_t size) {
   if (!is_plain)
-    return fail(close_code::protocol_error, "a frame that is masked, or of an extension that was not agreed on");
+    return fail(close_code::protocol_error,
+                "a frame that is masked, or of an extension that was not agreed on");
   opcode_ = opcode;
   is_last_ = is_last;
   frame_left_ = size;
@@ -106,8 +108,8 @@ void WebSocket::begin_frame(uint8_t opcode, bool is_plain, bool is_last, uint64_
   }
   if (opcode > WSLAY_BINARY_FRAME) return fail(close_code::protocol_error, "a frame of an unknown kind");
   if (in_message_ != (opcode == WSLAY_CONTINUATION_FRAME))
-    return fail(close_code::protocol_error, in_message_ ? "a message inside of another"
-                                                        : "the rest of a message that had no beginning");
+    return fail(close_code::protocol_error,
+                in_message_ ? "a message inside of another" : "the rest of a message that had no beginning");
   if (!in_message_) incoming_ = {"", opcode == WSLAY_BINARY_FRAME};
   in_message_ = true;
   if (size > max_message_bytes_ - incoming_.data.size())
@@ -147,7 +149,8 @@ void WebSocket::on_close_frame() {
     said.code = static_cast<uint8_t>(control_[0]) << 8 | static_cast<uint8_t>(control_[1]);
     said.reason = control_.substr(2);
     if (!is_wire_code(said.code))
-      return fail(close_code::protocol_error, "the close code " + std::to_string(said.code) + ", which is none");
+      return fail(close_code::protocol_error,
+                  "the close code " + std::to_string(said.code) + ", which is none");
     if (!is_utf8(said.reason)) return fail(close_code::bad_data, "a reason for closing that is not UTF-8");
   }
   peer_close_ = said;

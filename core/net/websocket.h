@@ -58,8 +58,8 @@ class WebSocket {
   struct Outgoing {
     uint8_t opcode;
     std::string data;
-    size_t sent = 0;        // produced
-    size_t frame_end = 0;   // of the frame that is being produced
+    size_t sent = 0;       // produced
+    size_t frame_end = 0;  // of the frame that is being produced
     size_t frame_begin = 0;
   };
   struct Callbacks;

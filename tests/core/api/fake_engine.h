@@ -147,6 +147,7 @@ class FakeEngine final : public Engine {
     return std::optional<Outcome>(answered(200));
   };
   std::function<std::optional<OpenOutcome>(const HttpRequest &, std::function<void()> readable)> on_stream;
+  std::function<std::optional<OpenOutcome>(const HttpRequest &, std::shared_ptr<SocketPipe> pipe)> on_socket;
   // Timers: fire as soon as the I/O thread comes to them, with the clock moved on by that much; or never.
   bool timers_fire = true;
 

@@ -75,7 +75,8 @@ class Answers : public testing::TestWithParam<size_t> {
   Read got(std::string_view bytes, bool ends = false) { return read(bytes, GetParam(), ends); }
   void expect_refused(std::string_view bytes, std::string_view words) {
     const Read result = got(bytes);
-    EXPECT_NE(result.refused.find(words), std::string::npos) << bytes.substr(0, 200) << "\n-> " << result.refused;
+    EXPECT_NE(result.refused.find(words), std::string::npos)
+        << bytes.substr(0, 200) << "\n-> " << result.refused;
     EXPECT_NE(result.refused.find("ws.coze.com:443"), std::string::npos);
   }
 };
@@ -108,7 +109,8 @@ TEST_P(Answers, ThatDoNotFulfilTheStandardAreRefused) {
   std::string other = std::string(accepted) + "\r\n";
   other.replace(other.find("s3pP"), 4, "S3pP");
   expect_refused(other, "wrong Sec-WebSocket-Accept");
-  expect_refused(std::string(accepted) + "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n", "permessage-deflate");
+  expect_refused(std::string(accepted) + "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
+                 "permessage-deflate");
   expect_refused(std::string(accepted) + "Sec-WebSocket-Protocol: chat\r\n\r\n", "not asked for");
 }
 
@@ -132,7 +134,8 @@ TEST_P(Answers, OfRefusalBringTheirBody) {
   EXPECT_EQ(sized.reply.status, 401);
   EXPECT_EQ(sized.reply.body, "{\"code\":4100}");
   const Read chunked =
-      got(head + "Transfer-Encoding: chunked\r\n\r\n5;x=y\r\n{\"cod\r\n08\r\ne\":4100}\r\n0\r\nTrailer: t\r\n\r\n");
+      got(head +
+          "Transfer-Encoding: chunked\r\n\r\n5;x=y\r\n{\"cod\r\n08\r\ne\":4100}\r\n0\r\nTrailer: t\r\n\r\n");
   EXPECT_TRUE(chunked.complete) << chunked.refused;
   EXPECT_EQ(chunked.reply.body, "{\"code\":4100}");
   const Read open = got(head + "\r\n{\"code\":4100}", true);

@@ -1,7 +1,9 @@
-// The frames of WebSockets without a socket: what goes in and out, byte by byte, and every way to break the rules.
+// The frames of WebSockets without a socket: what goes in and out, byte by byte, and every way to break the
+// rules.
 #include "net/websocket.h"
 
 #include "base/error.h"
+#include "ws_peer.h"
 
 #include <gtest/gtest.h>
 
@@ -12,31 +14,9 @@
 namespace coze::core {
 namespace {
 
+using namespace coze::test;
+
 constexpr uint64_t max_message = 1 << 20;
-
-// The server's side of a frame: first byte, payload, and what may be told wrong.
-std::string frame(int first, std::string_view payload, bool masked = false) {
-  std::string out(1, static_cast<char>(first));
-  const int mask_bit = masked ? 0x80 : 0;
-  if (payload.size() < 126) {
-    out += static_cast<char>(mask_bit | static_cast<int>(payload.size()));
-  } else if (payload.size() < 65536) {
-    out += static_cast<char>(mask_bit | 126);
-    out += static_cast<char>(payload.size() >> 8);
-    out += static_cast<char>(payload.size() & 0xff);
-  } else {
-    out += static_cast<char>(mask_bit | 127);
-    for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(payload.size() >> shift & 0xff);
-  }
-  if (masked) out += std::string(4, '\0');  // a mask that changes nothing
-  return out.append(payload);
-}
-
-constexpr int fin = 0x80, text = 1, binary = 2, more = 0, close_frame = 8, ping = 9, pong = 10;
-
-std::string close_with(int code, std::string_view reason = "") {
-  return frame(fin | close_frame, std::string{static_cast<char>(code >> 8), static_cast<char>(code & 0xff)}.append(reason));
-}
 
 // What the client sent, unmasked.
 struct Sent {
@@ -85,7 +65,8 @@ struct Received {
 // All at once, or byte by byte: the same must come of both.
 Received receive(std::string_view bytes, size_t step, uint64_t cap = max_message) {
   WebSocket socket(cap);
-  for (; !bytes.empty(); bytes.remove_prefix(std::min(step, bytes.size()))) socket.feed(bytes.substr(0, step));
+  for (; !bytes.empty(); bytes.remove_prefix(std::min(step, bytes.size())))
+    socket.feed(bytes.substr(0, step));
   Received received;
   received.messages = socket.take_messages();
   if (socket.peer_close()) {
@@ -104,22 +85,24 @@ class Frames : public testing::TestWithParam<size_t> {
  protected:
   Received got(std::string_view bytes, uint64_t cap = max_message) { return receive(bytes, GetParam(), cap); }
 
-  void expect_violation(std::string_view bytes, int32_t code, std::string_view words, uint64_t cap = max_message) {
+  void expect_violation(std::string_view bytes, int32_t code, std::string_view words,
+                        uint64_t cap = max_message) {
     const Received received = got(bytes, cap);
     EXPECT_EQ(received.violation, code) << words;
     EXPECT_NE(received.fault.find(words), std::string::npos) << received.fault;
     EXPECT_EQ(received.closed, 0);
     ASSERT_EQ(received.answer.size(), 1u);
     EXPECT_EQ(received.answer[0].opcode, close_frame);
-    EXPECT_EQ(received.answer[0].payload, (std::string{static_cast<char>(code >> 8), static_cast<char>(code & 0xff)}));
+    EXPECT_EQ(received.answer[0].payload,
+              (std::string{static_cast<char>(code >> 8), static_cast<char>(code & 0xff)}));
   }
 };
 
 TEST_P(Frames, GiveMessagesInOrder) {
   std::string bytes;
   for (int i = 0; i < 256; ++i) bytes += static_cast<char>(i);
-  const Received received = got(frame(fin | text, "häl\xc3\xb6") + frame(fin | binary, bytes) + frame(fin | text, "") +
-                                frame(fin | binary, std::string(70'000, 'x')));
+  const Received received = got(frame(fin | text, "häl\xc3\xb6") + frame(fin | binary, bytes) +
+                                frame(fin | text, "") + frame(fin | binary, std::string(70'000, 'x')));
   ASSERT_EQ(received.messages.size(), 4u);
   EXPECT_EQ(received.messages[0].data, "häl\xc3\xb6");
   EXPECT_FALSE(received.messages[0].is_binary);
@@ -132,8 +115,9 @@ TEST_P(Frames, GiveMessagesInOrder) {
 }
 
 TEST_P(Frames, JoinFragmentsWithPingsInBetween) {
-  const Received received = got(frame(text, "one ") + frame(fin | ping, "a") + frame(more, "") + frame(fin | pong, "?") +
-                                frame(more, "two\xf0\x9f") + frame(fin | ping, "b") + frame(fin | more, "\x98\x80"));
+  const Received received =
+      got(frame(text, "one ") + frame(fin | ping, "a") + frame(more, "") + frame(fin | pong, "?") +
+          frame(more, "two\xf0\x9f") + frame(fin | ping, "b") + frame(fin | more, "\x98\x80"));
   ASSERT_EQ(received.messages.size(), 1u);
   EXPECT_EQ(received.messages[0].data, "one two\xf0\x9f\x98\x80");
   ASSERT_EQ(received.answer.size(), 1u) << "the latest ping is answered";
@@ -148,7 +132,8 @@ TEST_P(Frames, ThatBreakTheRulesEndIt) {
   expect_violation(frame(fin | 0x10 | ping, "x"), wrong, "extension");
   expect_violation(frame(fin | text, "x", true), wrong, "masked");
   expect_violation(frame(fin | ping, "x", true), wrong, "masked");
-  for (const int opcode : {3, 4, 7, 11, 15}) expect_violation(frame(fin | opcode, "x"), wrong, "unknown kind");
+  for (const int opcode : {3, 4, 7, 11, 15})
+    expect_violation(frame(fin | opcode, "x"), wrong, "unknown kind");
   expect_violation(frame(fin | ping, std::string(126, 'x')), wrong, "control frame");
   expect_violation(frame(ping, "x"), wrong, "control frame");
   expect_violation(frame(close_frame, "\x03\xe8"), wrong, "control frame");
@@ -176,11 +161,13 @@ TEST_P(Frames, BeyondTheCapEndIt) {
   expect_violation(frame(text, "123") + frame(more, "45") + frame(fin | more, "6"), close_code::too_big,
                    "larger than 5 bytes", 5);
   // Declared, and never sent: nothing is kept ready for it.
-  expect_violation(std::string("\x82\x7f\x7f\xff\xff\xff\xff\xff\xff\xff", 10) + "x", close_code::too_big, "larger");
+  expect_violation(std::string("\x82\x7f\x7f\xff\xff\xff\xff\xff\xff\xff", 10) + "x", close_code::too_big,
+                   "larger");
 }
 
 TEST_P(Frames, MessagesBeforeAFaultCount) {
-  const Received received = got(frame(fin | text, "first") + frame(fin | 3, "x") + frame(fin | text, "after"));
+  const Received received =
+      got(frame(fin | text, "first") + frame(fin | 3, "x") + frame(fin | text, "after"));
   ASSERT_EQ(received.messages.size(), 1u);
   EXPECT_EQ(received.messages[0].data, "first");
 }
@@ -234,7 +221,8 @@ TEST(WebSocketOut, CountsTheBytesOfMessages) {
   socket.send({std::string(100'000, 'x'), false});
   socket.ping();
   size_t counted = 0;
-  for (std::string out; counted += socket.produce(out, 1000), !out.empty(); out.clear()) EXPECT_LE(out.size(), 6000u);
+  for (std::string out; counted += socket.produce(out, 1000), !out.empty(); out.clear())
+    EXPECT_LE(out.size(), 6000u);
   EXPECT_EQ(counted, 100'000u);
 }
 
@@ -285,7 +273,9 @@ TEST(WebSocketOut, OurCloseIsSaidOnceAndNothingFollows) {
   socket.ping();
   const auto frames = sent_by(socket);
   ASSERT_EQ(frames.size(), 1u);
-  EXPECT_EQ(frames[0].payload, "\x0b\xb9" "enough");
+  EXPECT_EQ(frames[0].payload,
+            "\x0b\xb9"
+            "enough");
   socket.feed(frame(fin | text, "still") + close_with(3001));
   EXPECT_EQ(socket.take_messages().size(), 1u);
   EXPECT_EQ(socket.peer_close()->code, 3001);
