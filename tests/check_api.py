@@ -174,6 +174,8 @@ def check_ownership(header):
                 break
         by_name = any(f"{word.rstrip('_')}_" in f"{rest}_" for word in holds) or rest.endswith(ending)
         by_name = by_name and function.name not in exceptions and not rest.startswith("_set_")
+        # What is sent with a status to show for it makes nothing.
+        by_name = by_name and not ("_send_" in rest and function.result == "coze_status")
         is_handle = function.result.removesuffix(" *").removeprefix("const ") in header.handles
         by_type = is_handle and not function.result.startswith("const ")
         if by_name and not by_type:

@@ -27,7 +27,7 @@ SOCKETS = r"(sys/(socket|epoll|eventfd|event|un|select|uio)|netinet/.*|arpa/.*|n
 THREADS = r"(thread|future|stop_token|pthread\.h)"
 FILES = r"(fstream|filesystem|fcntl\.h|dirent\.h|sys/(file|stat|mman|statvfs)\.h)"
 RESERVED = [
-    (r"curl/.*", ["core/net/"]),
+    (r"(curl|wslay)/.*", ["core/net/"]),
     (r"openssl/.*", ["core/crypto/"]),
     (r"simdjson.*", ["core/json/"]),
     (r"hiredis/.*|libsecret/.*", ["core/auth/store_"]),

@@ -62,6 +62,6 @@ build() {
   fi
 }
 
-library_packages="build-essential cmake ninja-build pkg-config libcurl4-openssl-dev libssl-dev libsimdjson-dev libhiredis-dev"
+library_packages="build-essential cmake ninja-build pkg-config libcurl4-openssl-dev libssl-dev libsimdjson-dev libwslay-dev libhiredis-dev"
 python_packages="python3 python3-venv"
 keyring_packages="libsecret-1-0 libsecret-tools gnome-keyring dbus"

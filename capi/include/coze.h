@@ -81,6 +81,8 @@ typedef struct coze_request coze_request;
 typedef struct coze_response coze_response;
 /** An answer that arrives event by event (text/event-stream). */
 typedef struct coze_stream coze_stream;
+/** A WebSocket: messages both ways. */
+typedef struct coze_socket coze_socket;
 /** An asynchronous operation and, in the end, its result. */
 typedef struct coze_op coze_op;
 /** A parsed JSON text, read-only. */
@@ -154,15 +156,16 @@ typedef enum coze_option {
   COZE_OPT_WORKLOAD_TOKEN_ENDPOINT = 1018,        /**< Workload identity: gives the identity token. */
   COZE_OPT_WORKLOAD_ACCESS_TOKEN_ENDPOINT = 1019, /**< Workload identity: gives the access token for it. */
   COZE_OPT_WORKLOAD_SERVER_ENV = 1020,            /**< Workload identity: "" or "NONE" = no x-tt-env. */
+  COZE_OPT_WS_BASE = 1021,          /**< Address of the WebSockets; derived from API_BASE unless set. */
   COZE_OPT_CLIENT_CERT_FILE = 1022, /**< PEM file of the certificate that this client shows to servers. */
   COZE_OPT_CLIENT_KEY_FILE = 1023,  /**< PEM file of its private key, when that is not in CLIENT_CERT_FILE. */
   COZE_OPT_CLIENT_KEY_PASSWORD = 1024, /**< Password of that key, when it is encrypted. */
   COZE_OPT_CONNECT_TIMEOUT_MS = 2000,  /**< Longest wait for a connection, name lookup and TLS included. */
-  COZE_OPT_TOTAL_TIMEOUT_MS = 2001,    /**< Longest time for a whole call, or until a stream opens. */
-  COZE_OPT_IDLE_TIMEOUT_MS = 2002,     /**< Longest silence of a stream. */
+  COZE_OPT_TOTAL_TIMEOUT_MS = 2001,    /**< Longest time for a call, or until a stream or socket opens. */
+  COZE_OPT_IDLE_TIMEOUT_MS = 2002,     /**< Longest silence of a stream or socket. */
   COZE_OPT_TOKEN_TIMEOUT_MS = 2003,    /**< Longest time for one token request. */
   COZE_OPT_MAX_RETRIES = 2004,         /**< How often a call that may safely be repeated is tried again. */
-  COZE_OPT_MAX_EVENT_BYTES = 2005,     /**< Largest single event of a stream. */
+  COZE_OPT_MAX_EVENT_BYTES = 2005,     /**< Largest event of a stream, largest message of a socket. */
   COZE_OPT_MAX_BODY_BYTES = 2006,      /**< Largest answer kept in memory. */
   COZE_OPT_JWT_TTL_S = 2007,           /**< JWT: lifetime to ask for, in seconds. */
 
@@ -383,11 +386,12 @@ COZE_API coze_client *coze_client_new(const coze_options *options);
 COZE_API void coze_client_free(coze_client *client);
 
 /**
- * Takes one id from the completion queue, waiting for it: the coze_op_id or coze_stream_id of something to
- * look at.
+ * Takes one id from the completion queue, waiting for it: the coze_op_id, coze_stream_id or coze_socket_id of
+ * something to look at.
  *
- * An operation's id comes once, when it has ended. A stream's id comes when it has something to read, and
- * again after coze_stream_next answered COZE_PENDING. An id leaves the queue by itself when its result is
+ * An operation's id comes once, when it has ended. A stream's or socket's id comes when it has something to
+ * read, and again after coze_stream_next or coze_socket_next answered COZE_PENDING; a socket's also when
+ * there is room again after a send answered COZE_PENDING. An id leaves the queue by itself when its result is
  * seen or its handle freed.
  *
  * @param client the client.
@@ -1428,6 +1432,204 @@ COZE_API coze_json *coze_stream_json(const coze_stream *stream);
  * @since 0.1.0
  */
 COZE_API const char *coze_stream_log_id(const coze_stream *stream);
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * WebSockets
+ * ---------------------------------------------------------------------------------------------------------------
+ */
+
+/**
+ * Opens a WebSocket (RFC 6455), and returns at once: connecting, the token and the handshake happen on the
+ * I/O thread, and what is sent meanwhile waits.
+ *
+ *     coze_request *request = coze_request_new_operation("websockets.chat", "{\"bot_id\":\"…\"}");
+ *     coze_socket *socket = coze_socket_new(request, auth);
+ *     coze_socket_send_text(socket, event, strlen(event), -1);
+ *     while (coze_socket_next(socket, -1) == COZE_OK) ... coze_socket_json(socket) ...
+ *
+ * The host is that of WS_BASE. CONNECT_TIMEOUT_MS is for the connection, TOTAL_TIMEOUT_MS for all until the
+ * socket is open. Then IDLE_TIMEOUT_MS is the longest silence: at half of it the server is asked for a sign
+ * of life. A refused token is renewed once; nothing else is tried again.
+ *
+ * @param request a GET without a body; not changed and not kept.
+ * @param auth the credential.
+ * @return the socket, yours; NULL when it could not be started. That it could not be opened is said by
+ * coze_socket_next, in the words that a call would have.
+ * @thread any
+ * @since 0.1.0
+ */
+COZE_API coze_socket *coze_socket_new(const coze_request *request, coze_auth *auth);
+
+/**
+ * Sends a text message, as one, after those that wait already.
+ *
+ * @param socket the socket, open or not yet.
+ * @param data UTF-8, copied; mostly JSON. A NUL is a character like any other.
+ * @param size in bytes.
+ * @param timeout_ms how long to wait for room, 0 = not at all, negative = without a limit.
+ * @return COZE_OK: taken. COZE_PENDING: 256 KiB or more wait to be sent, and nothing was taken; the socket's
+ * id comes through the completion queue when there is room. COZE_E_INVALID_ARGUMENT: not UTF-8. COZE_E_STATE:
+ * closed. Else the error that the socket ended in.
+ * @thread one at a time; another thread may be in coze_socket_next.
+ * @since 0.1.0
+ */
+COZE_API coze_status coze_socket_send_text(coze_socket *socket, const void *data, size_t size,
+                                           int64_t timeout_ms);
+
+/**
+ * Sends a binary message, as one, after those that wait already.
+ *
+ * @param socket the socket, open or not yet.
+ * @param data the bytes, copied.
+ * @param size in bytes.
+ * @param timeout_ms how long to wait for room, 0 = not at all, negative = without a limit.
+ * @return as coze_socket_send_text.
+ * @thread one at a time; another thread may be in coze_socket_next.
+ * @since 0.1.0
+ */
+COZE_API coze_status coze_socket_send_binary(coze_socket *socket, const void *data, size_t size,
+                                             int64_t timeout_ms);
+
+/**
+ * Moves to the next message, whole: fragments are put together. While more than 256 KiB wait to be taken,
+ * nothing is read from the server, and its silence does not count.
+ *
+ * @param socket the socket.
+ * @param timeout_ms 0 = only look, negative = wait until there is something.
+ * @return COZE_OK: the getters show a message. COZE_PENDING: none in time. COZE_DONE: closed, by the server
+ * with code 1000 or none, or by coze_socket_close. COZE_E_STREAM_CUT: the connection ended without a word, or
+ * the server is going away (1001, 1012 to 1014). COZE_E_API: the server closed with another code, which
+ * coze_error_api_code gives. COZE_E_PROTOCOL: the server broke the protocol, or sent a message larger than
+ * MAX_EVENT_BYTES. COZE_E_TIMEOUT: silence. Else why it did not open. The end and an error stay.
+ * @thread one at a time; another thread may send or close, coze_socket_cancel is for all.
+ * @since 0.1.0
+ */
+COZE_API coze_status coze_socket_next(coze_socket *socket, int64_t timeout_ms);
+
+/**
+ * Closes the socket once everything taken is sent; go on with coze_socket_next until it gives COZE_DONE. A
+ * server that does not answer within 5 seconds is not waited for.
+ *
+ * @param socket the socket; when it is closed already, nothing happens.
+ * @param code 1000 = the usual end, or one of your own from 3000 to 4999.
+ * @param reason at most 123 bytes; may be NULL.
+ * @return COZE_OK or COZE_E_INVALID_ARGUMENT.
+ * @thread one at a time; another thread may be in coze_socket_next.
+ * @since 0.1.0
+ */
+COZE_API coze_status coze_socket_close(coze_socket *socket, int32_t code, const char *reason);
+
+/**
+ * Ends the socket without a word to the server: a call that waits, and every later coze_socket_next, gives
+ * COZE_E_CANCELLED.
+ *
+ * @param socket may be NULL.
+ * @thread any
+ * @since 0.1.0
+ */
+COZE_API void coze_socket_cancel(coze_socket *socket);
+
+/**
+ * Lets go of a socket. One that was not closed is cancelled, and what was not sent yet is lost.
+ *
+ * @param socket may be NULL.
+ * @thread one at a time
+ * @since 0.1.0
+ */
+COZE_API void coze_socket_free(coze_socket *socket);
+
+/**
+ * The id under which the socket shows up in coze_client_next.
+ *
+ * @param socket the socket; NULL gives 0.
+ * @return unique in this process, below 2^53.
+ * @thread any
+ * @since 0.1.0
+ */
+COZE_API uint64_t coze_socket_id(const coze_socket *socket);
+
+/**
+ * The present message.
+ *
+ * @param socket the socket; NULL gives NULL.
+ * @return coze_socket_data_size bytes followed by a NUL; NULL when there is no message. Valid until the next
+ * coze_socket_next.
+ * @thread one at a time
+ * @since 0.1.0
+ */
+COZE_API const char *coze_socket_data(const coze_socket *socket);
+
+/**
+ * The size of the present message.
+ *
+ * @param socket the socket; NULL gives 0.
+ * @return bytes, without the NUL.
+ * @thread one at a time
+ * @since 0.1.0
+ */
+COZE_API size_t coze_socket_data_size(const coze_socket *socket);
+
+/**
+ * Whether the present message is binary.
+ *
+ * @param socket the socket; NULL gives 0.
+ * @return 1 for bytes, 0 for text and when there is no message.
+ * @thread one at a time
+ * @since 0.1.0
+ */
+COZE_API int32_t coze_socket_is_binary(const coze_socket *socket);
+
+/**
+ * The present message, parsed.
+ *
+ * @param socket the socket.
+ * @return the JSON, yours, which lives on when the socket moves on; NULL with COZE_E_PROTOCOL when it is not
+ * JSON, with COZE_E_STATE when there is no message.
+ * @thread one at a time
+ * @since 0.1.0
+ */
+COZE_API coze_json *coze_socket_json(const coze_socket *socket);
+
+/**
+ * The log id by which Coze's support finds the connection.
+ *
+ * @param socket the socket; NULL gives NULL.
+ * @return the id; NULL when there is none, or the server has not answered yet.
+ * @thread any
+ * @since 0.1.0
+ */
+COZE_API const char *coze_socket_log_id(const coze_socket *socket);
+
+/**
+ * How much of what was taken is not on its way yet. After the end: how much was lost.
+ *
+ * @param socket the socket; NULL gives 0.
+ * @return bytes of messages.
+ * @thread any
+ * @since 0.1.0
+ */
+COZE_API uint64_t coze_socket_unsent(const coze_socket *socket);
+
+/**
+ * The code with which the server closed the socket.
+ *
+ * @param socket the socket; NULL gives 0.
+ * @return the code; 1005 when it gave none, 1006 when the connection ended without a word of closing; 0 when
+ * it has not ended, or was never open.
+ * @thread any
+ * @since 0.1.0
+ */
+COZE_API int32_t coze_socket_close_code(const coze_socket *socket);
+
+/**
+ * The reason that the server gave for closing.
+ *
+ * @param socket the socket; NULL gives NULL.
+ * @return the server's words; NULL when there are none.
+ * @thread any
+ * @since 0.1.0
+ */
+COZE_API const char *coze_socket_close_reason(const coze_socket *socket);
 
 /* ------------------------------------------------------------------------------------------------------------------
  * Asynchronous operations

@@ -250,6 +250,49 @@ class Stream {
   detail::Owner<coze_stream, coze_stream_free> own_;
 };
 
+/** A message of a socket; valid until it moves on. */
+struct Message {
+  std::string_view data;
+  bool is_binary = false;
+};
+
+class Socket {
+ public:
+  explicit Socket(coze_socket *own) : own_(detail::check(own)) {}
+
+  /** COZE_OK or COZE_PENDING; throws for all else. */
+  coze_status send_text(std::string_view text, int64_t timeout_ms = -1) {
+    return detail::check(coze_socket_send_text(own_.get(), text.data(), text.size(), timeout_ms));
+  }
+  coze_status send_binary(std::string_view bytes, int64_t timeout_ms = -1) {
+    return detail::check(coze_socket_send_binary(own_.get(), bytes.data(), bytes.size(), timeout_ms));
+  }
+  /** COZE_OK, COZE_PENDING or COZE_DONE; throws for all else. */
+  coze_status next(int64_t timeout_ms = -1) {
+    return detail::check(coze_socket_next(own_.get(), timeout_ms));
+  }
+  std::optional<Message> message() const {
+    const char *data = coze_socket_data(own_.get());
+    if (!data) return std::nullopt;
+    return Message{{data, coze_socket_data_size(own_.get())}, coze_socket_is_binary(own_.get()) != 0};
+  }
+  Json json() const { return Json(coze_socket_json(own_.get())); }
+  void close(int32_t code = 1000, const std::string &reason = "") {
+    detail::check(coze_socket_close(own_.get(), code, reason.c_str()));
+  }
+  void cancel() noexcept { coze_socket_cancel(own_.get()); }
+  uint64_t id() const noexcept { return coze_socket_id(own_.get()); }
+  uint64_t unsent() const noexcept { return coze_socket_unsent(own_.get()); }
+  int32_t close_code() const noexcept { return coze_socket_close_code(own_.get()); }
+  std::optional<std::string_view> close_reason() const {
+    return detail::view(coze_socket_close_reason(own_.get()));
+  }
+  std::optional<std::string_view> log_id() const { return detail::view(coze_socket_log_id(own_.get())); }
+
+ private:
+  detail::Owner<coze_socket, coze_socket_free> own_;
+};
+
 class Flow;
 
 /** An asynchronous operation. */
@@ -457,6 +500,7 @@ class Request {
   Stream stream_async(const Auth &auth) const {
     return Stream(coze_request_stream_async(own_.get(), auth.get()));
   }
+  Socket socket(const Auth &auth) const { return Socket(coze_socket_new(own_.get(), auth.get())); }
 
  private:
   explicit Request(coze_request *own) : own_(detail::check(own)) {}

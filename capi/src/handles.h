@@ -7,6 +7,7 @@
 #include "api/event_stream.h"
 #include "api/operation.h"
 #include "api/request.h"
+#include "api/socket.h"
 #include "auth/credential.h"
 #include "auth/flow.h"
 #include "auth/store.h"
@@ -144,6 +145,10 @@ struct coze_response {
 
 struct coze_stream {
   std::unique_ptr<coze::core::EventStream> stream;
+};
+
+struct coze_socket {
+  std::unique_ptr<coze::core::ApiSocket> socket;
 };
 
 struct coze_op {

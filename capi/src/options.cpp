@@ -11,6 +11,7 @@ static_assert(static_cast<int>(Option::api_base) == COZE_OPT_API_BASE);
 static_assert(static_cast<int>(Option::log_level) == COZE_OPT_LOG_LEVEL);
 static_assert(static_cast<int>(Option::login) == COZE_OPT_LOGIN);
 static_assert(static_cast<int>(Option::workload_server_env) == COZE_OPT_WORKLOAD_SERVER_ENV);
+static_assert(static_cast<int>(Option::ws_base) == COZE_OPT_WS_BASE);
 static_assert(static_cast<int>(Option::connect_timeout_ms) == COZE_OPT_CONNECT_TIMEOUT_MS);
 static_assert(static_cast<int>(Option::jwt_ttl_s) == COZE_OPT_JWT_TTL_S);
 

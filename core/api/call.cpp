@@ -28,12 +28,13 @@ std::string region_hint(const GrantSettings &settings) {
 
 }  // namespace
 
-Call::Call(const ApiRequest &request, const CallTarget &target, bool stream)
-    : target_(target), path_(request.path()) {
-  request.check_kind(stream ? CallKind::stream : CallKind::request);
+Call::Call(const ApiRequest &request, const CallTarget &target, CallKind kind)
+    : kind_(kind), target_(target), path_(request.path()) {
+  request.check_kind(kind);
   Options settings = request.options().over(*target.settings);
-  http_ = request.build(target.credential->settings().api_base, settings, stream);
-  policy_.max_retries = static_cast<int32_t>(settings.number(Option::max_retries));
+  http_ = request.build(target.credential->settings().api_base, settings, kind);
+  policy_.max_retries =
+      kind == CallKind::socket ? 0 : static_cast<int32_t>(settings.number(Option::max_retries));
   if (const ApiOperation *operation = request.operation(); operation && operation->deprecated)
     target.client->engine()->log().write(
         LogLevel::warn, std::string(operation->id.view()) + " is deprecated: Coze may end it");
@@ -134,7 +135,7 @@ Call::Next Call::on_reply(Outcome outcome) {
 Call::Next Call::on_opened(OpenOutcome outcome) {
   if (outcome.error) return on_failure(*outcome.error, Outcome(*outcome.error));
   target_.credential->observe(outcome.opened->head);
-  if (outcome.opened->source) {
+  if (outcome.opened->source || outcome.opened->head.status == 101) {
     opened = std::move(outcome.opened);
     return Next::done;
   }
@@ -142,8 +143,9 @@ Call::Next Call::on_opened(OpenOutcome outcome) {
   Outcome answer(std::move(outcome.opened->head));
   if (auto failure = failure_of(*answer.reply, Expect::any)) return on_failure(std::move(*failure), answer);
   Error wrong(Status::protocol, "the server answered " + path_ + " with a whole body of type \"" +
-                                    std::string(answer.reply->header("content-type")) +
-                                    "\" where an event stream was due: use coze_request_send for this call");
+                                    std::string(answer.reply->header("content-type")) + "\" where " +
+                                    (kind_ == CallKind::socket ? "a WebSocket" : "an event stream") +
+                                    " was due: use coze_request_send for this call");
   wrong.http_status = answer.reply->status;
   wrong.log_id = log_id_of(*answer.reply);
   return fail(std::move(wrong));

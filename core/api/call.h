@@ -27,12 +27,12 @@ class Call {
   enum class Next { token, send, wait, done };
 
   // Throws Error(invalid_argument) when the request cannot be sent this way.
-  Call(const ApiRequest &request, const CallTarget &target, bool stream);
+  Call(const ApiRequest &request, const CallTarget &target, CallKind kind);
 
   Next start();
   Next on_token(TokenOutcome outcome);
   Next on_reply(Outcome outcome);       // calls without a stream
-  Next on_opened(OpenOutcome outcome);  // calls with one
+  Next on_opened(OpenOutcome outcome);  // calls with one, and sockets
   Next on_wait_over() { return Next::send; }
 
   HttpRequest attempt();  // after Next::send: the exchange to make, with what is left of the time
@@ -41,7 +41,7 @@ class Call {
   Error timeout_error() const;
 
   // After Next::done: exactly one of these. A stream's answer without a source does not happen: that is an
-  // error.
+  // error. A socket's is a head alone.
   std::optional<Error> error;
   std::optional<Opened> opened;
   std::shared_ptr<Response> response;
@@ -55,6 +55,7 @@ class Call {
   Next succeed(HttpReply reply);
   bool follows(const HttpReply &reply);
 
+  const CallKind kind_;
   CallTarget target_;
   HttpRequest http_;
   std::string path_;
@@ -78,5 +79,10 @@ std::shared_ptr<Operation> send_async(const ApiRequest &request, const CallTarge
 // any thread.
 std::function<void()> open_async(const ApiRequest &request, const CallTarget &target,
                                  std::function<void(OpenOutcome)> opened, std::function<void()> readable);
+
+// On the I/O thread, which ends the pipe when the socket does not open. The returned function stops the
+// opening, from any thread; what is open is ended through the pipe.
+std::function<void()> connect_async(const ApiRequest &request, const CallTarget &target,
+                                    std::shared_ptr<SocketPipe> pipe);
 
 }  // namespace coze::core

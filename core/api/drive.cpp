@@ -1,6 +1,8 @@
 // The two drivers of a call: on the caller's thread, waiting; on the I/O thread, step by step.
 #include "api/call.h"
 #include "net/awaited.h"
+#include "net/reply.h"
+#include "net/socket_pipe.h"
 
 namespace coze::core {
 
@@ -45,11 +47,7 @@ void drive(Call &call, Cancel &cancel, Exchange exchange) {
 // a message.
 class Driver : public std::enable_shared_from_this<Driver> {
  public:
-  Driver(Call call, std::shared_ptr<Engine::Progress> progress, std::function<void()> readable)
-      : call_(std::move(call)),
-        engine_(call_.target().client->engine()),
-        progress_(std::move(progress)),
-        readable_(std::move(readable)) {}
+  explicit Driver(Call call) : call_(std::move(call)), engine_(call_.target().client->engine()) {}
   // The message that starts it may be dropped by a closing client: the call has ended all the same.
   ~Driver() {
     if (!ended_) end(Error(Status::cancelled, "the client was closed"));
@@ -57,6 +55,10 @@ class Driver : public std::enable_shared_from_this<Driver> {
   Driver(const Driver &) = delete;
   Driver &operator=(const Driver &) = delete;
 
+  // Which kind of exchange is made: one of these, or none for a plain one.
+  std::function<void()> readable;
+  std::shared_ptr<SocketPipe> pipe;
+  std::shared_ptr<Engine::Progress> progress;
   std::function<void(Call &)> on_end;
 
   void start() {
@@ -104,14 +106,14 @@ class Driver : public std::enable_shared_from_this<Driver> {
 
   void send() {
     waiting_ = Waiting::exchange;
-    if (readable_) {
-      ticket_ = engine_->start_stream(
-          call_.attempt(),
-          [self = shared_from_this()](OpenOutcome outcome) {
-            self->waiting_ = Waiting::nothing;
-            self->run(self->call_.on_opened(std::move(outcome)));
-          },
-          readable_);
+    auto opened = [self = shared_from_this()](OpenOutcome outcome) {
+      self->waiting_ = Waiting::nothing;
+      self->run(self->call_.on_opened(std::move(outcome)));
+    };
+    if (pipe) {
+      ticket_ = engine_->start_socket(call_.attempt(), pipe, std::move(opened));
+    } else if (readable) {
+      ticket_ = engine_->start_stream(call_.attempt(), std::move(opened), readable);
     } else {
       ticket_ = engine_->start(
           call_.attempt(),
@@ -119,7 +121,7 @@ class Driver : public std::enable_shared_from_this<Driver> {
             self->waiting_ = Waiting::nothing;
             self->run(self->call_.on_reply(std::move(outcome)));
           },
-          progress_);
+          progress);
     }
   }
 
@@ -148,15 +150,13 @@ class Driver : public std::enable_shared_from_this<Driver> {
     if (std::exchange(ended_, true)) return;
     call_.error = std::move(error);
     if (auto callback = std::exchange(on_end, nullptr)) callback(call_);
-    readable_ = nullptr;
+    readable = nullptr;
   }
 
   enum class Waiting { nothing, token, exchange, timer };
 
   Call call_;
   std::shared_ptr<Engine> engine_;
-  std::shared_ptr<Engine::Progress> progress_;
-  std::function<void()> readable_;
   Waiting waiting_ = Waiting::nothing;
   uint64_t ticket_ = 0;
   Engine::Ticket deadline_ = 0;
@@ -166,7 +166,7 @@ class Driver : public std::enable_shared_from_this<Driver> {
 }  // namespace
 
 std::shared_ptr<Response> send_blocking(const ApiRequest &request, const CallTarget &target) {
-  Call call(request, target, false);
+  Call call(request, target, CallKind::request);
   Cancel cancel;
   drive(call, cancel, [&](const HttpRequest &http) {
     return call.on_reply(target.client->engine()->perform(http, cancel));
@@ -175,7 +175,7 @@ std::shared_ptr<Response> send_blocking(const ApiRequest &request, const CallTar
 }
 
 Opened open_blocking(const ApiRequest &request, const CallTarget &target, Cancel &cancel) {
-  Call call(request, target, true);
+  Call call(request, target, CallKind::stream);
   drive(call, cancel,
         [&](const HttpRequest &http) { return call.on_opened(target.client->engine()->open(http, cancel)); });
   return std::move(*call.opened);
@@ -184,7 +184,8 @@ Opened open_blocking(const ApiRequest &request, const CallTarget &target, Cancel
 std::shared_ptr<Operation> send_async(const ApiRequest &request, const CallTarget &target) {
   target.client->engine()->check_usable();
   auto operation = std::make_shared<Operation>(target.client->engine());
-  auto driver = std::make_shared<Driver>(Call(request, target, false), operation->progress(), nullptr);
+  auto driver = std::make_shared<Driver>(Call(request, target, CallKind::request));
+  driver->progress = operation->progress();
   driver->on_end = [operation](Call &call) {
     if (call.error) return operation->fail(std::move(*call.error));
     operation->complete(std::move(call.response));
@@ -199,12 +200,27 @@ std::shared_ptr<Operation> send_async(const ApiRequest &request, const CallTarge
 std::function<void()> open_async(const ApiRequest &request, const CallTarget &target,
                                  std::function<void(OpenOutcome)> opened, std::function<void()> readable) {
   target.client->engine()->check_usable();
-  auto driver = std::make_shared<Driver>(Call(request, target, true), nullptr, std::move(readable));
+  auto driver = std::make_shared<Driver>(Call(request, target, CallKind::stream));
+  driver->readable = std::move(readable);
   driver->on_end = [opened = std::move(opened)](Call &call) {
     OpenOutcome outcome;
     outcome.error = std::move(call.error);
     if (!outcome.error) outcome.opened = std::move(call.opened);
     opened(std::move(outcome));
+  };
+  driver->start();
+  return [weak = std::weak_ptr(driver)] {
+    if (auto alive = weak.lock()) alive->cancel();
+  };
+}
+
+std::function<void()> connect_async(const ApiRequest &request, const CallTarget &target,
+                                    std::shared_ptr<SocketPipe> pipe) {
+  target.client->engine()->check_usable();
+  auto driver = std::make_shared<Driver>(Call(request, target, CallKind::socket));
+  driver->pipe = pipe;
+  driver->on_end = [pipe](Call &call) {
+    if (call.error) pipe->end(std::move(call.error), {});
   };
   driver->start();
   return [weak = std::weak_ptr(driver)] {

@@ -248,27 +248,44 @@ Status ApiRequest::next_page(std::string_view answer) {
   return Status::ok;
 }
 
-HttpRequest ApiRequest::build(std::string_view api_base, const Options &settings, bool stream) const {
-  check_files();
+void ApiRequest::check_socket() const {
+  if (method_ != "GET") invalid("a WebSocket is opened with GET, not with " + method_);
+  if (json_ || !parts_.empty())
+    invalid("the request that opens a WebSocket has no body: send messages with coze_socket_send_text");
+  if (!output_file_.empty())
+    invalid("a WebSocket has no output file: take its messages with coze_socket_next");
+}
+
+HttpRequest ApiRequest::common(std::string_view base, const Options &settings) const {
   HttpRequest http;
   http.method = method_;
   std::string query = path_query_;
   if (!query_.empty()) query += (query.empty() ? "" : "&") + query_string(query_);
-  http.url = std::string(api_base) + path_ + (query.empty() ? "" : "?" + query);
+  http.url = std::string(base) + path_ + (query.empty() ? "" : "?" + query);
   http.headers = headers_;
   http.parts = parts_;
   http.body = json_;
   if (json_) http.content_type = "application/json";
   http.output_file = output_file_;
   http.repeatable = operation_ ? operation_->repeatable : method_ != "POST" && method_ != "PATCH";
-  http.stream = stream;
   http.connect_timeout_ms = settings.number(Option::connect_timeout_ms);
   http.total_timeout_ms = settings.number(Option::total_timeout_ms);
   http.idle_timeout_ms = settings.number(Option::idle_timeout_ms);
   http.max_body_bytes = static_cast<uint64_t>(settings.number(Option::max_body_bytes));
   http.max_event_bytes = static_cast<uint64_t>(settings.number(Option::max_event_bytes));
+  return http;
+}
 
-  if (!stream) {
+HttpRequest ApiRequest::build(std::string_view api_base, const Options &settings, CallKind kind) const {
+  check_files();
+  if (kind == CallKind::socket) {
+    check_socket();
+    const std::string ws_base = settings.text(Option::ws_base).value_or(ws_base_for(api_base));
+    return common(with_http_scheme(ws_base), settings);
+  }
+  HttpRequest http = common(api_base, settings);
+  http.stream = kind == CallKind::stream;
+  if (!http.stream) {
     if (stream_field_ == StreamField::yes)
       invalid(
           "the body says \"stream\": true, and this call gives one whole answer: use coze_request_stream");

@@ -38,9 +38,11 @@ class ApiRequest {
   // Asks for the page after that answer from now on: ok, or done when there is none. Throws Error.
   Status next_page(std::string_view answer);
   // The exchange, but for the token. `settings` are the call's, everything laid over everything.
-  HttpRequest build(std::string_view api_base, const Options &settings, bool stream) const;
+  HttpRequest build(std::string_view api_base, const Options &settings, CallKind kind) const;
 
  private:
+  HttpRequest common(std::string_view base, const Options &settings) const;
+  void check_socket() const;
   void add_part(Part part);
   void check_files() const;
   std::optional<std::string> parameter(Place place, std::string_view name) const;

@@ -72,6 +72,9 @@ constexpr std::array table = {
     text_option(Option::workload_server_env, "workload_server_env", nullptr,
                 "Deployment that answers a workload identity; \"\" or NONE for the usual one; absent: "
                 "COZE_SERVER_ENV."),
+    text_option(
+        Option::ws_base, "ws_base", nullptr,
+        "Host of the WebSockets as a URL, such as wss://ws.coze.com; derived from api_base when absent."),
     text_option(Option::client_cert_file, "client_cert_file", nullptr,
                 "PEM file of the certificate that this client shows to servers which ask for one."),
     text_option(Option::client_key_file, "client_key_file", nullptr,
@@ -181,6 +184,8 @@ std::string checked(const OptionInfo &option, std::string_view value) {
     case Option::api_base:
     case Option::www_base:
       return normalized_base(value, std::string("option ") + option.name);
+    case Option::ws_base:
+      return normalized_ws_base(value, std::string("option ") + option.name);
     case Option::workspace_id:
     case Option::account_id:
     case Option::enterprise_id:

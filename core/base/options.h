@@ -36,6 +36,7 @@ enum class Option : int32_t {
   workload_token_endpoint = 1018,
   workload_access_token_endpoint = 1019,
   workload_server_env = 1020,
+  ws_base = 1021,
   client_cert_file = 1022,
   client_key_file = 1023,
   client_key_password = 1024,

@@ -275,4 +275,29 @@ std::string www_base_for(std::string_view api_base) {
   return base;
 }
 
+std::string with_http_scheme(std::string_view address) {
+  const bool is_ws = equals_ignoring_case(address.substr(0, 2), "ws");
+  return is_ws ? "http" + std::string(address.substr(2)) : std::string(address);
+}
+
+std::string with_ws_scheme(std::string_view address) {
+  const bool is_http = equals_ignoring_case(address.substr(0, 4), "http");
+  return is_http ? "ws" + std::string(address.substr(4)) : std::string(address);
+}
+
+std::string normalized_ws_base(std::string_view text, std::string_view what) {
+  const std::string_view trimmed = trim(text);
+  if (trimmed.find("://") == std::string_view::npos) refuse_base(trimmed, what, "has no wss:// in front");
+  return with_ws_scheme(normalized_base(with_http_scheme(trimmed), what));
+}
+
+std::string ws_base_for(std::string_view api_base) {
+  std::string base = with_ws_scheme(api_base);
+  const size_t start = base.find("://") + 3;
+  const bool is_api = equals_ignoring_case(std::string_view(base).substr(start, 3), "api") &&
+                      base.size() > start + 3 && (base[start + 3] == '.' || base[start + 3] == '-');
+  if (is_api) base.replace(start, 3, "ws");
+  return base;
+}
+
 }  // namespace coze::core

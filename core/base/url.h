@@ -45,5 +45,13 @@ std::optional<QueryPairs> parse_query(std::string_view query);
 std::string normalized_base(std::string_view text, std::string_view what);
 // The web host: the first label `api` of the API host replaced by `www`; any other host unchanged.
 std::string www_base_for(std::string_view api_base);
+// The same for WebSockets: wss, or ws; https and http stand for those.
+std::string normalized_ws_base(std::string_view text, std::string_view what);
+// The WebSocket host: the first label `api` or `api-…` of the API host becomes `ws` or `ws-…`; any other host
+// is unchanged.
+std::string ws_base_for(std::string_view api_base);
+// The address of a WebSocket as one of HTTP, and the other way round: the scheme changes, all else stays.
+std::string with_http_scheme(std::string_view address);
+std::string with_ws_scheme(std::string_view address);
 
 }  // namespace coze::core

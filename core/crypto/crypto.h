@@ -21,12 +21,13 @@ class Random {
 };
 
 std::array<uint8_t, 32> sha256(std::string_view data);
-std::array<uint8_t, 20> sha1(
-    std::string_view data);               // for the webhook signature only, which Coze defines with it
+// For what others have defined with it: the webhook signature, and the answer to a WebSocket's key.
+std::array<uint8_t, 20> sha1(std::string_view data);
 std::string hex(std::string_view bytes);  // lower case
 std::string hex(const uint8_t *bytes, size_t size);
 std::string base64url(std::string_view bytes);  // RFC 4648 section 5, no padding
 std::string base64url(const uint8_t *bytes, size_t size);
+std::string base64(std::string_view bytes);  // RFC 4648 section 4, with padding
 std::optional<std::string> base64url_decode(
     std::string_view text);  // strict: no padding, no foreign characters
 bool constant_time_equal(std::string_view a, std::string_view b);  // time depends on the lengths alone

@@ -128,6 +128,14 @@ std::string base64url(const uint8_t *bytes, size_t size) {
   return base64url(std::string_view(reinterpret_cast<const char *>(bytes), size));
 }
 
+std::string base64(std::string_view bytes) {
+  std::string text = base64url(bytes);
+  std::ranges::replace(text, '-', '+');
+  std::ranges::replace(text, '_', '/');
+  text.append((4 - text.size() % 4) % 4, '=');
+  return text;
+}
+
 std::optional<std::string> base64url_decode(std::string_view text) {
   if (text.size() % 4 == 1) return std::nullopt;
   std::string out;

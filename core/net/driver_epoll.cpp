@@ -14,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <system_error>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 namespace coze::core {
@@ -75,6 +76,15 @@ class EpollDriver final : public Driver {
     }
   }
 
+  void observe(curl_socket_t fd, int bits) override {
+    if (bits == 0) return forget(fd);
+    at(fd).wanted = 0;
+    watch(fd, ((bits & CURL_WAIT_POLLIN) ? EPOLLIN : 0u) | ((bits & CURL_WAIT_POLLOUT) ? EPOLLOUT : 0u));
+    at(fd).observed = true;
+  }
+
+  std::vector<curl_socket_t> take_ready() override { return std::exchange(ready_, {}); }
+
   void wake() override {
     const uint64_t one = 1;
     while (write(wake_, &one, sizeof one) < 0 && errno == EINTR) {
@@ -86,6 +96,7 @@ class EpollDriver final : public Driver {
     uint32_t watched = 0;  // what epoll has been told
     uint32_t wanted = 0;   // what curl wants to know
     bool known = false;  // opened by our hook, so that `watched` is true of this descriptor and no older one
+    bool observed = false;  // for somebody else than curl
   };
 
   // epoll's timeout: the caller's, but not beyond curl's next time.
@@ -100,6 +111,7 @@ class EpollDriver final : public Driver {
 
   void ready(int fd, uint32_t events) {
     Socket &socket = at(fd);
+    if (socket.observed) return ready_.push_back(fd);
     if (socket.wanted == 0) {  // resting, and the peer closed it: curl sees that when it wants to use it
       // Closed in this very turn, the number may be somebody else's by now.
       if (socket.watched != 0) forget(fd);
@@ -131,6 +143,7 @@ class EpollDriver final : public Driver {
   void forget(int fd) {
     epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
     at(fd).watched = 0;
+    at(fd).observed = false;
   }
 
   // When curl wants nothing any more, the descriptor stays in epoll. A connection whose request was sent will
@@ -178,6 +191,7 @@ class EpollDriver final : public Driver {
   CURLM *multi_ = nullptr;
   int64_t curl_deadline_ = -1;
   std::vector<Socket> sockets_;  // by descriptor
+  std::vector<curl_socket_t> ready_;
 };
 
 }  // namespace

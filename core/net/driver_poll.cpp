@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <mutex>
 #include <new>
+#include <utility>
 
 namespace coze::core {
 namespace {
@@ -23,10 +24,21 @@ class PollDriver final : public Driver {
     // Handles that were just added or resumed are due at once, so that curl does not wait for those.
     constexpr int64_t hour = 3'600'000;
     int running = 0;
-    curl_multi_poll(multi_, nullptr, 0, static_cast<int>(timeout_ms < 0 ? hour : std::min(timeout_ms, hour)),
-                    nullptr);
+    for (curl_waitfd &wait : observed_) wait.revents = 0;
+    curl_multi_poll(multi_, observed_.data(), static_cast<unsigned>(observed_.size()),
+                    static_cast<int>(timeout_ms < 0 ? hour : std::min(timeout_ms, hour)), nullptr);
+    for (const curl_waitfd &wait : observed_) {
+      if (wait.revents != 0) ready_.push_back(wait.fd);
+    }
     curl_multi_perform(multi_, &running);
   }
+
+  void observe(curl_socket_t descriptor, int bits) override {
+    std::erase_if(observed_, [&](const curl_waitfd &wait) { return wait.fd == descriptor; });
+    if (bits != 0) observed_.push_back({descriptor, static_cast<short>(bits), 0});
+  }
+
+  std::vector<curl_socket_t> take_ready() override { return std::exchange(ready_, {}); }
 
   void wake() override {
     std::lock_guard lock(mutex_);
@@ -42,6 +54,8 @@ class PollDriver final : public Driver {
  private:
   std::mutex mutex_;  // between wake and close
   CURLM *multi_;
+  std::vector<curl_waitfd> observed_;
+  std::vector<curl_socket_t> ready_;
 };
 
 }  // namespace

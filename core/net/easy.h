@@ -6,6 +6,7 @@
 
 #include <curl/curl.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -41,7 +42,7 @@ class Easy {
   bool connected() const;  // the present transfer has the connection that its request goes out on
 
   Transfer *transfer = nullptr;      // whose callbacks run
-  void *owner = nullptr;             // for the lane
+  uint64_t owner = 0;                // for the loop: a ticket
   char error[CURL_ERROR_SIZE] = "";  // curl's own words about the last failure
   std::string header_text;           // the request's header lines, kept here for the capacity
   std::vector<curl_slist> headers;

@@ -48,6 +48,11 @@ class TwoLanes final : public Engine {
     return loop().start_stream(std::move(request), std::move(done), std::move(readable));
   }
 
+  Ticket start_socket(HttpRequest request, std::shared_ptr<SocketPipe> pipe,
+                      std::function<void(OpenOutcome)> done) override {
+    return loop().start_socket(std::move(request), std::move(pipe), std::move(done));
+  }
+
   void cancel(Ticket ticket) override {
     if (Loop *loop = running_loop()) loop->cancel(ticket);
   }

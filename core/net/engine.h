@@ -46,6 +46,8 @@ struct OpenOutcome {
   std::optional<Error> error;
 };
 
+class SocketPipe;
+
 class Engine : public std::enable_shared_from_this<Engine> {
  public:
   // Reads proxy, no_proxy, ca_*, user_agent and log_level. Throws Error(tls) when no CA can be found only at
@@ -77,6 +79,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // that.
   virtual Ticket start_stream(HttpRequest request, std::function<void(OpenOutcome)> done,
                               std::function<void()> readable) = 0;
+  // A WebSocket at that http(s) address. `done` once, when the answer to its opening is here: a head with
+  // status 101, or the whole refusal; from a 101 on, the pipe is its only voice. Messages wait in the pipe
+  // until then.
+  virtual Ticket start_socket(HttpRequest request, std::shared_ptr<SocketPipe> pipe,
+                              std::function<void(OpenOutcome)> done) = 0;
   virtual void cancel(
       Ticket ticket) = 0;  // any thread; its `done` comes soon, with Error(cancelled) unless it was done
   // A timer: `run(true)` on the I/O thread after ms of real time (the system's boot clock, not the injected

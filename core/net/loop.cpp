@@ -26,6 +26,8 @@ Error cancelled_error() {
   return error;
 }
 
+Error socket_cancelled_error() { return Error(Status::cancelled, "the socket was cancelled"); }
+
 }  // namespace
 
 struct Loop::Exchange final : ChunkSink {
@@ -67,18 +69,25 @@ struct Loop::Exchange final : ChunkSink {
   int64_t deadline = -1;  // its place in deadlines_
 };
 
+struct Loop::SocketStart {
+  HttpRequest request;
+  std::shared_ptr<SocketPipe> pipe;
+  StreamDone done;
+};
+
 struct Loop::Command {
-  enum class Kind { start, timer, post, cancel, resume };
+  enum class Kind { start, start_socket, timer, post, cancel, resume };
   Kind kind;
   Ticket ticket = 0;
   std::unique_ptr<Exchange> exchange;
   std::function<void()> run;
   std::function<void(bool)> timer;
   int64_t at_ms = 0;
+  std::unique_ptr<SocketStart> socket = nullptr;
 };
 
 Loop::Loop(std::shared_ptr<Settings> settings, std::unique_ptr<Driver> driver)
-    : settings_(std::move(settings)), driver_(std::move(driver)) {
+    : settings_(std::move(settings)), driver_(std::move(driver)), sockets_(*settings_, *driver_) {
   curl_multi_setopt(driver_->multi(), CURLMOPT_MAXCONNECTS, max_idle_connections);
 }
 
@@ -106,6 +115,18 @@ Loop::Ticket Loop::start_stream(HttpRequest request, StreamDone done, std::funct
   exchange->readable = std::move(readable);
   exchange->stream = std::make_shared<LoopStreamState>();
   if (!send({Command::Kind::start, ticket, std::move(exchange), {}, {}, 0})) throw closed_error(on_thread());
+  return ticket;
+}
+
+Loop::Ticket Loop::start_socket(HttpRequest request, std::shared_ptr<SocketPipe> pipe, StreamDone done) {
+  const Ticket ticket = ++last_ticket_;
+  pipe->attach([weak = weak_from_this(), ticket] {
+    if (const auto loop = weak.lock()) loop->resume(ticket);
+  });
+  Command command{Command::Kind::start_socket, ticket, nullptr, {}, {}, 0};
+  command.socket =
+      std::make_unique<SocketStart>(SocketStart{std::move(request), std::move(pipe), std::move(done)});
+  if (!send(std::move(command))) throw closed_error(on_thread());
   return ticket;
 }
 
@@ -163,6 +184,7 @@ void Loop::main() {
     driver_->turn(settle_down());
     now_ms_ = Clock::system().boot_ms();
     collect_finished();
+    sockets_.after_turn(now_ms_);
     tell();
   }
   linger();
@@ -182,9 +204,9 @@ int64_t Loop::settle_down() {
   constexpr int64_t longest_ms =
       30'000;  // epoll does not count the time a machine is suspended, our clock does
   int64_t limit = -1;
-  if (!deadlines_.empty()) {
-    limit = std::clamp<int64_t>(deadlines_.begin()->first - Clock::system().boot_ms(), 0, longest_ms);
-  }
+  int64_t next = deadlines_.empty() ? -1 : deadlines_.begin()->first;
+  if (const int64_t at = sockets_.deadline_ms(); at >= 0 && (next < 0 || at < next)) next = at;
+  if (next >= 0) limit = std::clamp<int64_t>(next - Clock::system().boot_ms(), 0, longest_ms);
   std::lock_guard lock(mutex_);
   if (!commands_.empty() || stopping_) return 0;
   asleep_ = true;
@@ -195,6 +217,12 @@ void Loop::execute(Command &command) {
   switch (command.kind) {
     case Command::Kind::start:
       return begin(std::move(command.exchange));
+    case Command::Kind::start_socket: {
+      SocketStart &start = *command.socket;
+      sockets_.begin(command.ticket, std::move(start.request), std::move(start.pipe), std::move(start.done),
+                     now_ms_);
+      return keep_connections();
+    }
     case Command::Kind::timer:
       deadlines_.emplace(command.at_ms, command.ticket);
       timers_.emplace(command.ticket, std::pair(command.at_ms, std::move(command.timer)));
@@ -206,6 +234,13 @@ void Loop::execute(Command &command) {
     case Command::Kind::resume:
       return resume_now(command.ticket);
   }
+}
+
+// The connections of sockets are curl's too: they must not take the place of those that rest between
+// requests.
+void Loop::keep_connections() {
+  const long sockets = static_cast<long>(sockets_.size());
+  curl_multi_setopt(driver_->multi(), CURLMOPT_MAXCONNECTS, max_idle_connections + sockets);
 }
 
 std::unique_ptr<Easy> Loop::take_easy() {
@@ -242,7 +277,7 @@ void Loop::set_off(Exchange &exchange) {
   try {
     exchange.easy = take_easy();
     exchange.transfer.attach(*exchange.easy);
-    exchange.easy->owner = &exchange;
+    exchange.easy->owner = exchange.ticket;
     if (curl_multi_add_handle(driver_->multi(), exchange.easy->handle()) != CURLM_OK) throw std::bad_alloc();
     set_deadline(exchange, now_ms_ + Transfer::connect_step_ms);
   } catch (const Error &error) {
@@ -261,12 +296,14 @@ void Loop::cancel_now(Ticket ticket) {
     run(false);
   } else if (const auto found = exchanges_.find(ticket); found != exchanges_.end()) {
     finish(ticket, found->second->transfer.cancelled());
+  } else {
+    sockets_.cancel(ticket, socket_cancelled_error());
   }
 }
 
 void Loop::resume_now(Ticket ticket) {
   const auto found = exchanges_.find(ticket);
-  if (found == exchanges_.end()) return;
+  if (found == exchanges_.end()) return sockets_.step(ticket, now_ms_);
   Exchange &exchange = *found->second;
   exchange.last_ms = now_ms_;
   // Delivers what curl holds back at once, and may be paused again by that.
@@ -279,8 +316,13 @@ void Loop::collect_finished() {
   while (const CURLMsg *message = curl_multi_info_read(driver_->multi(), &left)) {
     if (message->msg != CURLMSG_DONE) continue;
     const CURLcode code = message->data.result;
-    auto *exchange = static_cast<Exchange *>(Easy::of(message->easy_handle)->owner);
-    finish(exchange->ticket, exchange->transfer.finish(code));
+    const Ticket ticket = Easy::of(message->easy_handle)->owner;
+    const auto found = exchanges_.find(ticket);
+    if (found == exchanges_.end()) {
+      sockets_.on_verdict(ticket, code, now_ms_);
+    } else {
+      finish(ticket, found->second->transfer.finish(code));
+    }
   }
 }
 
@@ -392,6 +434,7 @@ void Loop::linger() {
     if (!exchange->request.spends || !exchange->transfer.requested()) others.push_back(ticket);
   }
   for (const Ticket ticket : others) cancel_now(ticket);
+  sockets_.cancel_all(socket_cancelled_error());
   now_ms_ = Clock::system().boot_ms();
   const int64_t end_ms = now_ms_ + linger_ms;
   while (!exchanges_.empty() && now_ms_ < end_ms) {
@@ -410,6 +453,7 @@ void Loop::shut_down() {
   for (Command &command : commands) {
     if (command.exchange) conclude(*command.exchange, cancelled_error());
     if (command.timer) command.timer(false);
+    if (command.socket) command.socket->done({std::nullopt, socket_cancelled_error()});
   }
   while (!exchanges_.empty()) {
     finish(exchanges_.begin()->first, exchanges_.begin()->second->transfer.cancelled());

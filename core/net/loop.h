@@ -7,6 +7,7 @@
 #include "net/engine.h"
 #include "net/loop_stream.h"
 #include "net/settings.h"
+#include "net/socket_set.h"
 #include "net/transfer.h"
 
 #include <atomic>
@@ -34,17 +35,20 @@ class Loop : public std::enable_shared_from_this<Loop> {
   // All throw Error(state) after stop().
   Ticket start(HttpRequest request, Done done, std::shared_ptr<Engine::Progress> progress);
   Ticket start_stream(HttpRequest request, StreamDone done, std::function<void()> readable);
+  Ticket start_socket(HttpRequest request, std::shared_ptr<SocketPipe> pipe, StreamDone done);
   Ticket after(int64_t ms, std::function<void(bool)> run);
   // Nothing happens after stop().
   void post(std::function<void()> run);
   void cancel(Ticket ticket);
-  void resume(Ticket ticket);  // the reader of that stream has made room
-  void stop();                 // ends everything and the thread; waits for it unless it is the caller's own
+  void resume(
+      Ticket ticket);  // the reader of that stream has made room; the holder of that socket did something
+  void stop();         // ends everything and the thread; waits for it unless it is the caller's own
   bool on_thread() const { return std::this_thread::get_id() == thread_id_.load(std::memory_order_relaxed); }
   Settings &settings() { return *settings_; }
 
  private:
   struct Exchange;
+  struct SocketStart;
   struct Command;
   using Deadline = std::pair<int64_t, Ticket>;
 
@@ -71,6 +75,7 @@ class Loop : public std::enable_shared_from_this<Loop> {
   void linger();
   void shut_down();
   std::unique_ptr<Easy> take_easy();
+  void keep_connections();
 
   const std::shared_ptr<Settings> settings_;
   std::atomic<Ticket> last_ticket_{0};
@@ -85,6 +90,7 @@ class Loop : public std::enable_shared_from_this<Loop> {
 
   // The rest belongs to the I/O thread.
   std::unique_ptr<Driver> driver_;
+  SocketSet sockets_;
   std::vector<std::unique_ptr<Easy>> easies_;  // at rest
   std::unordered_map<Ticket, std::unique_ptr<Exchange>> exchanges_;
   Convoy convoy_;

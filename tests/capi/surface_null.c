@@ -255,6 +255,29 @@ static void answers_and_streams(void) {
   GIVES(coze_stream_log_id(NULL), NULL);
 }
 
+static void sockets(coze_request *request, coze_auth *auth) {
+  NULL_FOR(coze_socket_new(NULL, NULL), "request");
+  NULL_FOR(coze_socket_new(NULL, auth), "request");
+  NULL_FOR(coze_socket_new(request, NULL), "auth");
+  STATUS_FOR(coze_socket_send_text(NULL, NULL, 0, 0), "socket");
+  STATUS_FOR(coze_socket_send_text(NULL, "x", 1, -1), "socket");
+  STATUS_FOR(coze_socket_send_binary(NULL, NULL, 0, 0), "socket");
+  STATUS_FOR(coze_socket_next(NULL, 0), "socket");
+  STATUS_FOR(coze_socket_next(NULL, -1), "socket");
+  STATUS_FOR(coze_socket_close(NULL, 1000, NULL), "socket");
+  NOTHING(coze_socket_cancel(NULL));
+  NOTHING(coze_socket_free(NULL));
+  GIVES(coze_socket_id(NULL), 0);
+  GIVES(coze_socket_data(NULL), NULL);
+  GIVES(coze_socket_data_size(NULL), 0);
+  GIVES(coze_socket_is_binary(NULL), 0);
+  NULL_FOR(coze_socket_json(NULL), "socket");
+  GIVES(coze_socket_log_id(NULL), NULL);
+  GIVES(coze_socket_unsent(NULL), 0);
+  GIVES(coze_socket_close_code(NULL), 0);
+  GIVES(coze_socket_close_reason(NULL), NULL);
+}
+
 static void webhooks(void) {
   STATUS_FOR(coze_webhook_verify(NULL, NULL, NULL, NULL, NULL, 0, 0, 0), "token");
   STATUS_FOR(coze_webhook_verify("t", "1", "n", "s", NULL, 1, 0, 0), "body");
@@ -323,6 +346,7 @@ int main(void) {
   finish_without_redirect(pkce);
   requests(request, pat);
   answers_and_streams();
+  sockets(request, pat);
   webhooks();
   operations();
   json();

@@ -156,7 +156,9 @@ TEST(OperationRequest, OAuthHasFunctionsOfItsOwn) {
 
 TEST(OperationRequest, FilesMayComeAsBytes) {
   ApiRequest request = ApiRequest::of_operation("files.upload", "{}");
-  const auto build = [&] { return request.build("https://api.example", request.options(), false); };
+  const auto build = [&] {
+    return request.build("https://api.example", request.options(), CallKind::request);
+  };
   try {
     build();
     ADD_FAILURE() << "a file was due";
@@ -176,14 +178,18 @@ TEST(OperationRequest, FilesMayComeAsBytes) {
 TEST(OperationRequest, AsksForLongIdsAsText) {
   const ApiRequest request =
       ApiRequest::of_operation("datasets.documents.delete", R"({"document_ids":["1"]})");
-  EXPECT_EQ(request.build("https://api.example", request.options(), false).headers,
+  EXPECT_EQ(request.build("https://api.example", request.options(), CallKind::request).headers,
             (Headers{{"Agw-Js-Conv", "str"}}));
 }
 
 // --- pages
 
-std::string url(const ApiRequest &request) { return request.build("", request.options(), false).url; }
-std::string body(const ApiRequest &request) { return request.build("", request.options(), false).body->text; }
+std::string url(const ApiRequest &request) {
+  return request.build("", request.options(), CallKind::request).url;
+}
+std::string body(const ApiRequest &request) {
+  return request.build("", request.options(), CallKind::request).body->text;
+}
 
 TEST(NextPage, CountsPagesUpToTheTotal) {
   ApiRequest request = ApiRequest::of_operation("datasets.list", R"({"space_id":"s","page_size":2})");

@@ -20,7 +20,8 @@ using Next = Call::Next;
 class CallTest : public testing::Test {
  protected:
   Call make(const char *method = "GET", bool stream = false) {
-    return Call(ApiRequest(method, stream ? "/v1/workflow/stream_run" : "/v1/x"), bench_.target(), stream);
+    return Call(ApiRequest(method, stream ? "/v1/workflow/stream_run" : "/v1/x"), bench_.target(),
+                stream ? CallKind::stream : CallKind::request);
   }
   // Where a fresh call stands after this answer to its first attempt.
   Next after(const char *method, Outcome outcome) {
@@ -139,7 +140,7 @@ TEST_F(CallTest, ARequestsOwnSettingsGoFirst) {
   own.set(static_cast<int32_t>(Option::total_timeout_ms), 1234);
   ApiRequest request("GET", "/v1/x");
   request.set_options(own);
-  Call call(request, bench_.target(), false);
+  Call call(request, bench_.target(), CallKind::request);
   call.start();
   EXPECT_EQ(call.attempt().total_timeout_ms, 1234);
   EXPECT_EQ(call.on_reply(answered(503, "{}")), Next::done);

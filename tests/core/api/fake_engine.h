@@ -147,6 +147,7 @@ class FakeEngine final : public Engine {
     return std::optional<Outcome>(answered(200));
   };
   std::function<std::optional<OpenOutcome>(const HttpRequest &, std::function<void()> readable)> on_stream;
+  std::function<std::optional<OpenOutcome>(const HttpRequest &, std::shared_ptr<SocketPipe> pipe)> on_socket;
   // Timers: fire as soon as the I/O thread comes to them, with the clock moved on by that much; or never.
   bool timers_fire = true;
 
@@ -198,6 +199,17 @@ class FakeEngine final : public Engine {
       if (cancelled) return done({std::nullopt, gone()}), true;
       note(request);
       auto outcome = on_stream(request, readable);
+      if (outcome) done(std::move(*outcome));
+      return outcome.has_value();
+    });
+  }
+  Ticket start_socket(HttpRequest request, std::shared_ptr<SocketPipe> pipe,
+                      std::function<void(OpenOutcome)> done) override {
+    check_usable();
+    return begin([this, request = std::move(request), done = std::move(done), pipe](bool cancelled) {
+      if (cancelled) return done({std::nullopt, gone()}), true;
+      note(request);
+      auto outcome = on_socket(request, pipe);
       if (outcome) done(std::move(*outcome));
       return outcome.has_value();
     });

@@ -18,7 +18,7 @@ using testing::HasSubstr;
 constexpr const char *base = "https://api.example";
 
 HttpRequest built(const ApiRequest &request, bool stream = false) {
-  return request.build(base, request.options(), stream);
+  return request.build(base, request.options(), stream ? CallKind::stream : CallKind::request);
 }
 
 // What `act` was refused with.

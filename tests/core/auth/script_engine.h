@@ -242,6 +242,9 @@ class ScriptEngine final : public Engine {
   Ticket start_stream(HttpRequest, std::function<void(OpenOutcome)>, std::function<void()>) override {
     return 0;
   }
+  Ticket start_socket(HttpRequest, std::shared_ptr<SocketPipe>, std::function<void(OpenOutcome)>) override {
+    return 0;
+  }
 
  private:
   struct Timer {

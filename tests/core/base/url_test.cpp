@@ -117,5 +117,27 @@ TEST(Base, GivesTheWebHost) {
   }
 }
 
+TEST(Base, GivesTheHostOfWebSockets) {
+  for (const auto &vector : test::vectors_of(urls(), "ws")) {
+    EXPECT_EQ(ws_base_for(text_of(vector, "api")), text_of(vector, "ws"));
+  }
+}
+
+TEST(Base, OfWebSocketsIsNormalized) {
+  for (const auto &vector : test::vectors_of(urls(), "ws_bases")) {
+    EXPECT_EQ(normalized_ws_base(text_of(vector, "text"), "ws_base"), text_of(vector, "base"));
+  }
+  for (const char *bad : {"", "ws.coze.com", "ftp://ws.coze.com", "wss://", "wss://u:secretpw@ws.coze.com",
+                          "wss://ws.coze.com?x=1"}) {
+    try {
+      normalized_ws_base(bad, "option ws_base");
+      ADD_FAILURE() << "accepted " << bad;
+    } catch (const Error &error) {
+      EXPECT_EQ(error.message.find("option ws_base: "), 0u) << error.message;
+      EXPECT_EQ(error.message.find("secretpw"), std::string::npos) << error.message;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace coze::core

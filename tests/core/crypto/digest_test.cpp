@@ -57,6 +57,13 @@ TEST(Base64Url, GoesBothWays) {
   }
 }
 
+TEST(Base64, HasItsOwnTwoCharactersAndPadding) {
+  EXPECT_EQ(base64(""), "");
+  EXPECT_EQ(base64("\xfb\xff"), "+/8=");
+  EXPECT_EQ(base64("\xff"), "/w==");
+  EXPECT_EQ(base64("any"), "YW55");
+}
+
 TEST(Base64Url, IsStrict) {
   for (const auto &vector : test::vectors_of(test::load_vectors("base64url.json"), "refused")) {
     EXPECT_EQ(base64url_decode(text_of(vector)), std::nullopt) << text_of(vector);
