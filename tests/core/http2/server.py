@@ -28,6 +28,7 @@ class World:
         self.connections = 0
         self.requests = 0
         self.refused = set()
+        self.came_back = threading.Event()
 
     def count(self, name):
         with self.lock:
@@ -75,7 +76,11 @@ class Connection:
         self.h2.initiate_connection()
         self.flush()
         while self.open:
-            data = self.sock.recv(65536)
+            try:
+                data = self.sock.recv(65536)
+            except TimeoutError:
+                self.end_what_runs()
+                continue
             if not data:
                 return
             for event in self.h2.receive_data(data):
@@ -181,14 +186,22 @@ class Connection:
         self.open = False
 
     def on_leave(self, number, _):
-        """As goaway, but what runs already comes to its end first."""
+        """As goaway, but what runs already comes to its end, once the client has come back over another connection."""
         if not self.world.first(self.streams[number].path):
+            self.world.came_back.set()
             return self.on_echo(number, "")
         self.sock.sendall(hyperframe.frame.GoAwayFrame(stream_id=0, last_stream_id=number - 2).serialize())
         self.streams.pop(number)
+        self.sock.settimeout(0.01)
+
+    def end_what_runs(self):
+        if not self.world.came_back.is_set():
+            return
         for stream in self.streams.values():
             stream.out += b"data: last\n\n"
             stream.ends = True
+        self.pump()
+        self.flush()
 
     def on_last(self, number, _):
         """The answer comes whole, and no other over this connection."""
