@@ -140,18 +140,6 @@ std::optional<std::string> Peer::read_head() {
   }
 }
 
-std::optional<std::string> Peer::read_bytes(size_t size) {
-  while (buffer_.size() < size) {
-    char data[65536];
-    const int64_t count = receive(data, sizeof data);
-    if (count <= 0) return std::nullopt;
-    buffer_.append(data, static_cast<size_t>(count));
-  }
-  std::string bytes = buffer_.substr(0, size);
-  buffer_.erase(0, size);
-  return bytes;
-}
-
 std::optional<PeerRequest> Peer::read_request() {
   auto head = read_head();
   if (!head) return std::nullopt;
@@ -202,7 +190,7 @@ bool Peer::end_stream() { return send("0\r\n\r\n"); }
 
 std::string Peer::read_bytes(size_t size) {
   while (buffer_.size() < size) {
-    char data[4096];
+    char data[65536];
     const int64_t count = receive(data, std::min(sizeof data, size - buffer_.size()));
     if (count <= 0) break;
     buffer_.append(data, static_cast<size_t>(count));

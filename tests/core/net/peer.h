@@ -46,10 +46,9 @@ class Peer {
   Peer(int fd, int number, ssl_st *ssl, Counter &requests, std::atomic<int64_t> &http_bytes);
   ~Peer();
 
-  std::optional<PeerRequest> read_request();           // nullopt when the client left
-  std::optional<std::string> read_head();              // and not one byte of the body
-  std::optional<std::string> read_bytes(size_t size);  // exactly so many
-  bool send(std::string_view bytes);                   // false when the client left
+  std::optional<PeerRequest> read_request();  // nullopt when the client left
+  std::optional<std::string> read_head();     // and not one byte of the body
+  bool send(std::string_view bytes);          // false when the client left
   bool answer(std::string_view body, std::string_view headers = "");
   bool begin_stream(std::string_view headers = "");  // the head of a chunked event stream
   bool chunk(std::string_view bytes);

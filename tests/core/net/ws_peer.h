@@ -66,18 +66,18 @@ struct PeerFrame {
 
 // A frame of the client; nullopt when it left.
 inline std::optional<PeerFrame> read_frame(Peer &peer) {
-  const auto start = peer.read_bytes(2);
-  if (!start) return std::nullopt;
-  uint64_t size = static_cast<uint8_t>((*start)[1]) & 0x7f;
+  const std::string start = peer.read_bytes(2);
+  if (start.size() < 2) return std::nullopt;
+  uint64_t size = static_cast<uint8_t>(start[1]) & 0x7f;
   const size_t wide = size == 126 ? 2 : size == 127 ? 8 : 0;
-  const auto rest = peer.read_bytes(wide + 4);
-  if (!rest) return std::nullopt;
+  const std::string rest = peer.read_bytes(wide + 4);
+  if (rest.size() < wide + 4) return std::nullopt;
   if (wide > 0) size = 0;
-  for (size_t i = 0; i < wide; ++i) size = size << 8 | static_cast<uint8_t>((*rest)[i]);
-  auto payload = peer.read_bytes(size);
-  if (!payload) return std::nullopt;
-  for (size_t i = 0; i < size; ++i) (*payload)[i] = static_cast<char>((*payload)[i] ^ (*rest)[wide + i % 4]);
-  return PeerFrame{((*start)[0] & fin) != 0, (*start)[0] & 0x0f, std::move(*payload)};
+  for (size_t i = 0; i < wide; ++i) size = size << 8 | static_cast<uint8_t>(rest[i]);
+  std::string payload = peer.read_bytes(size);
+  if (payload.size() < size) return std::nullopt;
+  for (size_t i = 0; i < size; ++i) payload[i] = static_cast<char>(payload[i] ^ rest[wide + i % 4]);
+  return PeerFrame{(start[0] & fin) != 0, start[0] & 0x0f, std::move(payload)};
 }
 
 }  // namespace coze::test
