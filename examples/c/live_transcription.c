@@ -39,8 +39,8 @@ static unsigned number(const unsigned char *bytes, int size) { /* little-endian 
 
 static int open_recording(recording *own, const char *path) {
   unsigned char head[12], chunk[8], format[16];
+  memset(own, 0, sizeof *own);
   own->file = fopen(path, "rb");
-  own->rate = 0;
   if (!own->file || fread(head, 1, 12, own->file) != 12 || memcmp(head, "RIFF", 4) ||
       memcmp(head + 8, "WAVE", 4))
     return 0;
@@ -55,7 +55,8 @@ static int open_recording(recording *own, const char *path) {
     }
     if (fseek(own->file, (long)(size + (size & 1)), SEEK_CUR) != 0) return 0;
   }
-  return own->rate > 0 && own->bits == 16;
+  return own->rate >= 8000 && own->rate <= 48000 && own->bits == 16 && own->channels >= 1 &&
+         own->channels <= 2;
 }
 
 static size_t encode_base64(char *out, const unsigned char *bytes, size_t size) {
@@ -112,16 +113,24 @@ static int send_piece(coze_socket *socket, recording *audio) {
   return result;
 }
 
-/* Prints what the server heard so far; 1 when that was all of it. */
+/* Prints what the server heard so far; 1 when that was all of it, -1 when it could not go on. */
 static int hear(coze_socket *socket) {
   coze_json *json = coze_socket_json(socket);
   const char *type = json ? coze_json_string(json, "/event_type") : NULL;
   const char *content = json ? coze_json_string(json, "/data/content") : NULL;
   int over = 0;
-  if (!type) return fail("message");
-  if (strcmp(type, "transcriptions.message.update") == 0 && content) printf("\r%s", content);
-  if (strcmp(type, "error") == 0) fprintf(stderr, "\nerror: %s\n", coze_json_string(json, "/data/msg"));
-  over = strcmp(type, "error") == 0 || strcmp(type, "transcriptions.message.completed") == 0;
+  if (!type) {
+    fail("message");
+    over = -1;
+  } else if (strcmp(type, "transcriptions.message.update") == 0 && content) {
+    printf("\r%s", content);
+  } else if (strcmp(type, "transcriptions.message.completed") == 0) {
+    putchar('\n');
+    over = 1;
+  } else if (strcmp(type, "error") == 0) {
+    fprintf(stderr, "\nerror: %s\n", coze_json_string(json, "/data/msg"));
+    over = -1;
+  }
   fflush(stdout);
   coze_json_free(json);
   return over;
@@ -142,9 +151,10 @@ static int transcribe(coze_socket *socket, recording *audio) {
       }
     }
     status = coze_socket_next(socket, sending ? 0 : -1); /* while sending, only what is there already */
-    if (status == COZE_OK && hear(socket)) {
-      putchar('\n');
-      coze_socket_close(socket, 1000, NULL);
+    if (status == COZE_OK) {
+      int heard = hear(socket);
+      if (heard < 0) return 1;
+      if (heard > 0) coze_socket_close(socket, 1000, NULL);
     }
     if (status == COZE_DONE) return 0;
     if (status < 0) return fail("transcription");
@@ -162,7 +172,7 @@ int main(int argc, char **argv) {
   int result = 1;
 
   if (argc != 2 || !open_recording(&audio, argv[1])) {
-    fprintf(stderr, "usage: %s FILE.wav (PCM, 16 bits a sample)\n", argv[0]);
+    fprintf(stderr, "usage: %s FILE.wav (PCM, 16 bits a sample, one or two channels)\n", argv[0]);
     return 2;
   }
   coze_options_set_string(options, COZE_OPT_API_BASE, getenv("COZE_API_BASE"));
