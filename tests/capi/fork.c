@@ -17,6 +17,7 @@ struct world {
   coze_json *json;
   coze_token *token;
   coze_stream *pull, *asynchronous, *unopened;
+  coze_socket *socket;
   coze_op *pending, *finished;
   coze_flow *web_flow, *device_flow;
 };
@@ -37,6 +38,7 @@ static coze_client *client_for(const char *base) {
 static void open_world(struct world *world) {
   coze_options *gated = coze_options_new();
   coze_auth *pkce;
+  coze_request *upgrade = coze_request_new("GET", "/v1/socket?n=1&count=2");
   world->client = client_for(server_base(server));
   world->options = coze_options_new();
   world->pat = coze_auth_new_pat(world->client, "pat_fork");
@@ -52,6 +54,7 @@ static void open_world(struct world *world) {
   world->pull = coze_request_stream(world->chat, world->pat);
   world->asynchronous = coze_request_stream_async(world->chat, world->pat);
   world->unopened = coze_request_stream_async(world->chat, world->pat);
+  world->socket = coze_socket_new(upgrade, world->pat);
   world->pending = coze_auth_get_token_async(world->jwt);
   world->finished = coze_request_send_async(world->request, world->pat);
   world->web_flow = coze_flow_new(pkce, "https://app.example/cb", "s", NULL);
@@ -60,8 +63,10 @@ static void open_world(struct world *world) {
           world->finished && world->web_flow && world->device_flow);
   CHECK_STATUS(coze_stream_next(world->pull, -1), COZE_OK);
   CHECK_STATUS(coze_stream_next(world->asynchronous, -1), COZE_OK);
+  CHECK_STATUS(coze_socket_next(world->socket, -1), COZE_OK);
   CHECK_STATUS(coze_op_wait(world->finished, -1), COZE_OK);
   CHECK(server_wait(server, SERVER_GATED, 4));
+  coze_request_free(upgrade);
   coze_auth_free(pkce);
   coze_options_free(gated);
 }
@@ -79,6 +84,7 @@ static void free_world(struct world *world) {
   coze_stream_free(world->pull);
   coze_stream_free(world->asynchronous);
   coze_stream_free(world->unopened);
+  coze_socket_free(world->socket);
   coze_op_free(world->pending);
   coze_op_free(world->finished);
   coze_flow_free(world->web_flow);
@@ -108,6 +114,13 @@ static void what_is_the_parents(struct world *world) {
   CHECK_STATUS(coze_stream_next(world->pull, -1), COZE_E_FORKED);
   CHECK_STATUS(coze_stream_next(world->asynchronous, -1), COZE_E_FORKED);
   CHECK_STATUS(coze_stream_next(world->unopened, -1), COZE_E_FORKED);
+  CHECK_REFUSED(coze_socket_new(world->request, world->pat), COZE_E_FORKED);
+  CHECK_STATUS(coze_socket_next(world->socket, -1), COZE_E_FORKED);
+  CHECK_STATUS(coze_socket_send_text(world->socket, "x", 1, -1), COZE_E_FORKED);
+  CHECK_STATUS(coze_socket_close(world->socket, 1000, NULL), COZE_E_FORKED);
+  CHECK_NUMBER(coze_socket_unsent(world->socket), 0);
+  CHECK_NUMBER(coze_socket_close_code(world->socket), 0);
+  CHECK(coze_socket_log_id(world->socket) == NULL);
   CHECK_STATUS(coze_op_poll(world->pending), COZE_E_FORKED);
   CHECK_STATUS(coze_op_wait(world->pending, -1), COZE_E_FORKED);
   CHECK_STATUS(coze_op_poll(world->finished), COZE_E_FORKED);
@@ -126,6 +139,7 @@ static void what_is_the_parents(struct world *world) {
   coze_stream_cancel(world->pull);
   coze_stream_cancel(world->asynchronous);
   coze_stream_cancel(world->unopened);
+  coze_socket_cancel(world->socket);
   coze_op_cancel(world->pending);
   coze_flow_cancel(world->device_flow);
 }
@@ -148,7 +162,9 @@ static void what_keeps_working(struct world *world) {
   CHECK(strstr(last_message(), "max_retries") != NULL);
   CHECK_STATUS(coze_request_set_query(world->request, "again", "1"), COZE_OK);
   CHECK_TEXT(coze_stream_data(world->pull), "{\"n\":0,\"i\":0}");
-  CHECK(coze_stream_id(world->asynchronous) != 0 && coze_op_id(world->pending) != 0);
+  CHECK_TEXT(coze_socket_data(world->socket), "{\"n\":1,\"i\":0}");
+  CHECK(coze_socket_id(world->socket) != 0 && coze_stream_id(world->asynchronous) != 0 &&
+        coze_op_id(world->pending) != 0);
   CHECK(coze_flow_url(world->web_flow) != NULL && coze_flow_user_code(world->device_flow) != NULL);
   CHECK(coze_op_bytes_done(world->pending) >= 0);
   CHECK_NUMBER(coze_auth_revision(world->jwt), 0);
@@ -251,6 +267,9 @@ static void parent_goes_on(struct world *world, long closed) {
   read_to_its_end(world->pull, 4);
   read_to_its_end(world->asynchronous, 4);
   read_to_its_end(world->unopened, 5);
+  CHECK_STATUS(coze_socket_next(world->socket, -1), COZE_OK);
+  CHECK_STATUS(coze_socket_close(world->socket, 1000, NULL), COZE_OK);
+  CHECK_STATUS(coze_socket_next(world->socket, -1), COZE_DONE);
   CHECK_STATUS(coze_op_wait(world->pending, -1), COZE_OK);
   token = coze_op_take_token(world->pending);
   CHECK(token != NULL);

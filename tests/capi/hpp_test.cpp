@@ -160,6 +160,29 @@ void streams() {
   CHECK(thrown_by([&] { cancelled.next(); }) == COZE_E_CANCELLED);
 }
 
+void sockets() {
+  coze::Client client(options());
+  coze::Auth auth = coze::Auth::pat(client, "pat_hpp");
+  coze::Socket socket = coze::Request("GET", "/v1/socket?n=2&count=1").socket(auth);
+  CHECK(!socket.message().has_value() && socket.id() != 0 && socket.close_code() == 0);
+  CHECK_STATUS(socket.send_text("{}"), COZE_OK);
+  CHECK_STATUS(socket.send_binary(std::string_view("\0\xff", 2), 0), COZE_OK);
+  CHECK_STATUS(socket.next(), COZE_OK);
+  CHECK(socket.message()->data == "{\"n\":2,\"i\":0}" && !socket.message()->is_binary);
+  CHECK_NUMBER(socket.json().integer("/n"), 2);
+  CHECK(socket.log_id() == "log-socket");
+  CHECK_STATUS(socket.next(0), COZE_PENDING);
+  CHECK(thrown_by([&] { socket.close(1); }) == COZE_E_INVALID_ARGUMENT);
+  socket.close(3000, "bye");
+  CHECK_STATUS(socket.next(), COZE_DONE);
+  CHECK(socket.close_code() == 3000 && socket.close_reason() == "bye" && socket.unsent() == 0);
+  coze::Socket gone = std::move(socket);
+  CHECK(thrown_by([&] { socket.next(); }) == COZE_E_INVALID_ARGUMENT);
+  coze::Socket cancelled = coze::Request("GET", "/v1/socket").socket(auth);
+  cancelled.cancel();
+  CHECK(thrown_by([&] { cancelled.next(); }) == COZE_E_CANCELLED);
+}
+
 // A handle that was moved from is empty: what can fail throws, what cannot gives nothing, and nothing
 // crashes.
 void moves() {
@@ -213,6 +236,7 @@ int main() {
   calls();
   tokens_and_flows();
   streams();
+  sockets();
   moves();
   server_stop(local);
   return check_result("hpp");

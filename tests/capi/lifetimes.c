@@ -35,6 +35,7 @@ static void free_auth(void *handle) { coze_auth_free((coze_auth *)handle); }
 static void free_request(void *handle) { coze_request_free((coze_request *)handle); }
 static void free_response(void *handle) { coze_response_free((coze_response *)handle); }
 static void free_stream(void *handle) { coze_stream_free((coze_stream *)handle); }
+static void free_socket(void *handle) { coze_socket_free((coze_socket *)handle); }
 static void free_op(void *handle) { coze_op_free((coze_op *)handle); }
 static void free_token(void *handle) { coze_token_free((coze_token *)handle); }
 static void free_flow(void *handle) { coze_flow_free((coze_flow *)handle); }
@@ -128,6 +129,27 @@ static void use_stream(void *handle, int closed) {
   coze_stream_log_id(stream);
 }
 
+/* Messages that had arrived end with the client too. */
+static void use_socket(void *handle, int closed) {
+  coze_socket *socket = (coze_socket *)handle;
+  coze_status status = coze_socket_next(socket, 0);
+  if (closed) {
+    CHECK_STATUS(status, COZE_E_CANCELLED);
+    CHECK_STATUS(coze_socket_send_text(socket, "x", 1, -1), COZE_E_CANCELLED);
+  } else {
+    CHECK(status == COZE_OK || status == COZE_PENDING);
+    CHECK_STATUS(coze_socket_send_binary(socket, "\xff", 1, 0), COZE_OK);
+  }
+  CHECK((coze_socket_data(socket) != NULL) == (status == COZE_OK));
+  CHECK(coze_socket_id(socket) != 0);
+  coze_socket_data_size(socket);
+  coze_socket_is_binary(socket);
+  coze_socket_unsent(socket);
+  coze_socket_log_id(socket);
+  coze_socket_close_code(socket);
+  coze_socket_close_reason(socket);
+}
+
 static void use_op(void *handle, int closed) {
   coze_op *op = (coze_op *)handle;
   coze_status status = coze_op_poll(op);
@@ -135,6 +157,13 @@ static void use_op(void *handle, int closed) {
   CHECK(coze_op_id(op) != 0);
   coze_op_bytes_done(op);
   coze_op_bytes_total(op);
+}
+
+/* The peer does not read, and what is too much for all buffers stays here. */
+static void use_unsent(void *handle, int closed) {
+  coze_socket *socket = (coze_socket *)handle;
+  CHECK_STATUS(coze_socket_send_text(socket, "x", 1, 0), closed ? COZE_E_CANCELLED : COZE_PENDING);
+  CHECK(coze_socket_unsent(socket) >= 256 << 10);
 }
 
 static void use_flow(void *handle, int closed) {
@@ -211,6 +240,33 @@ static void fill_async_stream_with_event(struct item *items) {
   fill_async_stream(items);
   CHECK_STATUS(coze_stream_next((coze_stream *)items[3].handle, -1), COZE_OK);
   put(&items[4], coze_stream_json((coze_stream *)items[3].handle), free_json, use_event_json);
+}
+
+static void fill_socket(struct item *items) {
+  fill_caller(items, server_base(server), "GET", "/v1/socket?n=1&count=3");
+  put(&items[3], coze_socket_new((coze_request *)items[2].handle, (coze_auth *)items[1].handle), free_socket,
+      use_socket);
+}
+
+static void fill_socket_with_message(struct item *items) {
+  fill_socket(items);
+  CHECK_STATUS(coze_socket_next((coze_socket *)items[3].handle, -1), COZE_OK);
+  put(&items[4], coze_socket_json((coze_socket *)items[3].handle), free_json, use_event_json);
+}
+
+static void fill_opening_socket(struct item *items) {
+  fill_caller(items, server_gated_base(server), "GET", "/v1/socket?n=1");
+  put(&items[3], coze_socket_new((coze_request *)items[2].handle, (coze_auth *)items[1].handle), free_socket,
+      use_socket);
+}
+
+static void fill_socket_with_unsent(struct item *items) {
+  static const char much[400000];
+  fill_caller(items, server_base(server), "GET", "/v1/socket?n=1&deaf=1&count=1");
+  put(&items[3], coze_socket_new((coze_request *)items[2].handle, (coze_auth *)items[1].handle), free_socket,
+      use_unsent);
+  CHECK_STATUS(coze_socket_next((coze_socket *)items[3].handle, -1), COZE_OK);
+  while (coze_socket_send_binary((coze_socket *)items[3].handle, much, sizeof much, 50) == COZE_OK) continue;
 }
 
 static void fill_pending_op(struct item *items) {
@@ -312,6 +368,10 @@ static const struct set sets[] = {
     {"finished pull stream", 4, fill_finished_pull_stream},
     {"asynchronous stream", 4, fill_async_stream},
     {"asynchronous stream with an event", 5, fill_async_stream_with_event},
+    {"socket", 4, fill_socket},
+    {"socket with a message", 5, fill_socket_with_message},
+    {"socket that opens", 4, fill_opening_socket},
+    {"socket with unsent messages", 4, fill_socket_with_unsent},
     {"pending operation", 4, fill_pending_op},
     {"finished operation", 4, fill_finished_op},
     {"taken operation", 5, fill_taken_op},
@@ -431,6 +491,7 @@ static void every_call_on_a_closed_client(void) {
   CHECK_REFUSED(coze_request_send_async(request, pat), COZE_E_STATE);
   CHECK_REFUSED(coze_request_stream(request, pat), COZE_E_STATE);
   CHECK_REFUSED(coze_request_stream_async(request, pat), COZE_E_STATE);
+  CHECK_REFUSED(coze_socket_new(request, pat), COZE_E_STATE);
   CHECK_REFUSED(coze_auth_get_token(pat), COZE_E_STATE);
   CHECK_REFUSED(coze_auth_get_token(pkce), COZE_E_STATE);
   CHECK_REFUSED(coze_auth_get_token_async(pkce), COZE_E_STATE);
@@ -666,6 +727,8 @@ enum blocked_call {
   IN_STREAM_OPENING,
   IN_STREAM_NEXT,
   IN_ASYNC_STREAM_NEXT,
+  IN_SOCKET_NEXT,
+  IN_SOCKET_SEND,
   IN_OP_WAIT,
   IN_GET_TOKEN,
   IN_NEW_DEVICE,
@@ -673,9 +736,17 @@ enum blocked_call {
   IN_DEVICE_FINISH,
   BLOCKED_CALLS
 };
-static const char *const blocked_names[] = {
-    "send",      "opening a stream", "stream_next",          "asynchronous stream_next", "op_wait",
-    "get_token", "new_device",       "finish of a web flow", "finish of a device flow"};
+static const char *const blocked_names[] = {"send",
+                                            "opening a stream",
+                                            "stream_next",
+                                            "asynchronous stream_next",
+                                            "socket_next",
+                                            "socket_send",
+                                            "op_wait",
+                                            "get_token",
+                                            "new_device",
+                                            "finish of a web flow",
+                                            "finish of a device flow"};
 
 struct blocked {
   enum blocked_call call;
@@ -694,6 +765,9 @@ static void block(struct blocked *own) {
   coze_auth *open_device = coze_auth_new_device(own->open, "789.app.coze", NULL);
   coze_request *request = coze_request_new("GET", "/v1/echo?n=5");
   coze_request *chat = coze_request_new("POST", "/v3/chat?count=4&hold=1");
+  coze_request *deaf = coze_request_new("GET", "/v1/socket?deaf=1");
+  static const char much[400000];
+  coze_socket *socket = coze_socket_new(deaf, open_pat);
   coze_stream *stream = NULL;
   coze_flow *flow = NULL;
   coze_op *op = NULL;
@@ -715,6 +789,12 @@ static void block(struct blocked *own) {
     case IN_ASYNC_STREAM_NEXT:
       coze_stream_next(stream, -1);
       break;
+    case IN_SOCKET_NEXT:
+      coze_socket_next(socket, -1);
+      break;
+    case IN_SOCKET_SEND:
+      while (coze_socket_send_binary(socket, much, sizeof much, -1) == COZE_OK) continue;
+      break;
     case IN_OP_WAIT:
       coze_op_wait(op, -1);
       break;
@@ -732,6 +812,8 @@ static void block(struct blocked *own) {
   }
   own->ended_at = now_ms();
   own->status = last_status();
+  coze_socket_free(socket);
+  coze_request_free(deaf);
   coze_op_free(op);
   coze_flow_free(flow);
   coze_stream_free(stream);
@@ -838,6 +920,63 @@ static void closing_ends_next(void) {
   CHECK_NUMBER(consumer.got, 0);
 }
 
+static void cancelled_sockets_stay_cancelled(void) {
+  coze_client *client = client_for(server_base(server));
+  coze_auth *auth = coze_auth_new_pat(client, "pat_x");
+  coze_request *request = coze_request_new("GET", "/v1/socket?count=4");
+  coze_socket *socket = coze_socket_new(request, auth);
+  CHECK_STATUS(coze_socket_next(socket, -1), COZE_OK);
+  coze_socket_cancel(socket);
+  coze_socket_cancel(socket);
+  /* Also when more messages are here already. */
+  CHECK_STATUS(coze_socket_next(socket, 0), COZE_E_CANCELLED);
+  CHECK_STATUS(coze_socket_next(socket, -1), COZE_E_CANCELLED);
+  CHECK_STATUS(coze_socket_send_text(socket, "x", 1, -1), COZE_E_CANCELLED);
+  CHECK_STATUS(coze_socket_close(socket, 1000, NULL), COZE_OK);
+  CHECK(coze_socket_data(socket) == NULL);
+  coze_socket_free(socket);
+  coze_request_free(request);
+  coze_auth_free(auth);
+  coze_client_free(client);
+}
+
+static void sockets_close_politely(void) {
+  coze_client *client = client_for(server_base(server));
+  coze_auth *auth = coze_auth_new_pat(client, "pat_x");
+  coze_request *request = coze_request_new("GET", "/v1/socket?n=7&count=2");
+  coze_socket *socket = coze_socket_new(request, auth);
+  long messages = server_count(server, SERVER_MESSAGES);
+  coze_json *json;
+  CHECK_STATUS(coze_socket_send_text(socket, "hello", 5, 0), COZE_OK);
+  CHECK_STATUS(coze_socket_send_text(socket, "", 0, 0), COZE_OK);
+  CHECK_STATUS(coze_socket_send_binary(socket, NULL, 0, 0), COZE_OK);
+  CHECK_NUMBER(coze_client_next(client, -1), coze_socket_id(socket));
+  CHECK_STATUS(coze_socket_next(socket, -1), COZE_OK);
+  CHECK_TEXT(coze_socket_data(socket), "{\"n\":7,\"i\":0}");
+  CHECK_NUMBER(coze_socket_data_size(socket), 13);
+  CHECK_NUMBER(coze_socket_is_binary(socket), 0);
+  CHECK_TEXT(coze_socket_log_id(socket), "log-socket");
+  json = coze_socket_json(socket);
+  CHECK_NUMBER(coze_json_int(json, "/n", 0), 7);
+  coze_json_free(json);
+  CHECK_NUMBER(coze_socket_close_code(socket), 0);
+  CHECK_STATUS(coze_socket_close(socket, 4000, "enough"), COZE_OK);
+  CHECK_STATUS(coze_socket_next(socket, -1), COZE_OK);
+  CHECK_STATUS(coze_socket_next(socket, -1), COZE_DONE);
+  CHECK_STATUS(coze_socket_next(socket, -1), COZE_DONE);
+  CHECK_STATUS(coze_socket_send_text(socket, "late", 4, -1), COZE_E_STATE);
+  CHECK_REFUSED(coze_socket_json(socket), COZE_E_STATE);
+  CHECK_NUMBER(coze_socket_close_code(socket), 4000);
+  CHECK_TEXT(coze_socket_close_reason(socket), "enough");
+  CHECK_NUMBER(coze_socket_unsent(socket), 0);
+  CHECK_NUMBER(server_count(server, SERVER_MESSAGES), messages + 3);
+  CHECK_NUMBER(coze_client_next(client, 0), 0);
+  coze_socket_free(socket);
+  coze_request_free(request);
+  coze_auth_free(auth);
+  coze_client_free(client);
+}
+
 static void cancelled_streams_stay_cancelled(void) {
   coze_client *client = client_for(server_base(server));
   coze_auth *auth = coze_auth_new_pat(client, "pat_x");
@@ -874,6 +1013,8 @@ int main(void) {
   results_are_taken_once();
   borrowed_pointers();
   cancelled_streams_stay_cancelled();
+  cancelled_sockets_stay_cancelled();
+  sockets_close_politely();
   closing_ends_what_waits();
   closing_ends_next();
   all_at_once();

@@ -2,6 +2,8 @@
  * Answers are short, so that sending them never blocks for long. */
 #include "server.h"
 
+#include "accept.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +21,7 @@
 enum { MAX_CONNECTIONS = 1024, MAX_REQUEST = 65536, WAIT_S = 20 };
 
 /* What is left to do for the request that a connection has sent. */
-enum step { READING, AT_GATE, IN_STREAM };
+enum step { READING, AT_GATE, IN_STREAM, IN_SOCKET, DEAF };
 
 struct connection {
   int fd;
@@ -28,6 +30,7 @@ struct connection {
   size_t size;
   char path[1024];
   char body[2048];
+  char key[25];
   int n, count, hold, cut, error, sent;
 };
 
@@ -137,6 +140,45 @@ static void start_streaming(struct server *server, struct connection *connection
   if (connection->step == IN_STREAM) count(server, SERVER_GATED);
 }
 
+static void start_socket(struct connection *connection) {
+  char text[512], frame[128];
+  int i, messages = query_number(connection->path, "count", 0);
+  accept_of(connection->key, frame);
+  snprintf(text, sizeof text,
+           "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX-Tt-Logid: log-socket\r\n"
+           "Sec-WebSocket-Accept: %s\r\n\r\n",
+           frame);
+  send_all(connection, text, strlen(text));
+  for (i = 0; i < messages; ++i) {
+    int size = snprintf(frame + 2, sizeof frame - 2, "{\"n\":%d,\"i\":%d}", connection->n, i);
+    frame[0] = (char)0x81;
+    frame[1] = (char)size;
+    send_all(connection, frame, (size_t)size + 2);
+  }
+  connection->step = query_number(connection->path, "deaf", 0) ? DEAF : IN_SOCKET;
+}
+
+/* One whole frame of the client: 1, and its bytes are dropped. A close is sent back without its mask. */
+static int take_frame(struct server *server, struct connection *connection) {
+  const unsigned char *in = (const unsigned char *)connection->in;
+  size_t head = 2, body = connection->size < 2 ? 0 : in[1] & 0x7f, i;
+  if (body == 126) head = 4, body = connection->size < 4 ? 0 : (size_t)in[2] << 8 | in[3];
+  head += 4;
+  if (connection->size < 2 || connection->size < head + body) return 0;
+  if ((in[0] & 0x0f) == 8) {
+    char back[128];
+    back[0] = (char)0x88;
+    back[1] = (char)body;
+    for (i = 0; i < body; ++i) back[2 + i] = (char)(in[head + i] ^ in[head - 4 + i % 4]);
+    send_all(connection, back, body + 2);
+  } else {
+    count(server, SERVER_MESSAGES);
+  }
+  memmove(connection->in, connection->in + head + body, connection->size - head - body);
+  connection->size -= head + body;
+  return 1;
+}
+
 static void answer_token(struct server *server, struct connection *connection) {
   char text[512];
   if (strstr(connection->body, "device_code")) {
@@ -171,6 +213,8 @@ static void answer_path(struct server *server, struct connection *connection, co
     answer(connection, 200, "text/plain", "this is not JSON");
   } else if (begins(path, "/v1/drop")) {
     shutdown(connection->fd, SHUT_RDWR);
+  } else if (begins(path, "/v1/socket")) {
+    start_socket(connection);
   } else if (begins(path, "/v3/chat")) {
     start_streaming(server, connection);
   } else if (strstr(path, "/device/code")) {
@@ -205,7 +249,7 @@ static void pass_gate(struct server *server, struct connection *connection) {
 
 /* One request when all of it is there: 1, and its bytes are dropped. */
 static int split_request(struct connection *connection) {
-  char *end, *length;
+  char *end, *length, *key;
   size_t head, body = 0;
   connection->in[connection->size] = '\0';
   end = strstr(connection->in, "\r\n\r\n");
@@ -214,6 +258,8 @@ static int split_request(struct connection *connection) {
   length = strstr(connection->in, "Content-Length:");
   if (length && length < end) body = (size_t)strtoul(length + 15, NULL, 10);
   if (connection->size < head + body) return 0;
+  key = strstr(connection->in, "Sec-WebSocket-Key: ");
+  if (key && key < end) snprintf(connection->key, sizeof connection->key, "%.24s", key + 19);
   if (sscanf(connection->in, "%*s %1000s", connection->path) != 1) connection->path[0] = '\0';
   snprintf(connection->body, sizeof connection->body, "%.*s", (int)body, connection->in + head);
   memmove(connection->in, connection->in + head + body, connection->size - head - body);
@@ -229,6 +275,7 @@ static int read_connection(struct server *server, struct connection *connection)
   if (got <= 0) return 0;
   connection->size += (size_t)got;
   while (connection->step == READING && split_request(connection)) take_request(server, connection);
+  while (connection->step == IN_SOCKET && take_frame(server, connection)) continue;
   return 1;
 }
 
@@ -269,7 +316,8 @@ static void *serve(void *argument) {
     watched[0].fd = server->listener;
     watched[1].fd = server->wake_read;
     known = server->connection_count;
-    for (i = 0; i < known; ++i) watched[i + 2].fd = server->connections[i]->fd;
+    for (i = 0; i < known; ++i)
+      watched[i + 2].fd = server->connections[i]->step == DEAF ? -1 : server->connections[i]->fd;
     for (i = 0; i < known + 2; ++i) watched[i].events = readable;
     if (poll(watched, (nfds_t)known + 2, -1) < 0) continue;
     if (watched[1].revents) {

@@ -8,6 +8,8 @@
  *   /v3/chat?n=5&count=3      an event stream of so many events and its closing one
  *            hold=2           … which waits at the gate after two events (hold=0: after the head)
  *            cut=1, error=1   … which has no closing event; which has an error event before it
+ *   /v1/socket?n=5&count=3    a WebSocket that sends so many messages and then only answers a close;
+ *            deaf=1           … or not even reads
  *   …/device/code, …/token    the OAuth endpoints; a device's poll is pending until the gate is open
  *   /gated in front of any    waits at the gate before it answers */
 #ifndef COZE_TEST_SERVER_H
@@ -26,6 +28,7 @@ enum server_count {
   SERVER_CLOSED,   /* connections that the other side closed */
   SERVER_TOKENS,   /* tokens handed out */
   SERVER_POLLS,    /* polls of a device flow */
+  SERVER_MESSAGES, /* that came over WebSockets */
   SERVER_COUNTS
 };
 

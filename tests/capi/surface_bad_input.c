@@ -70,6 +70,9 @@ static void option_values(coze_options *set) {
   BAD(coze_options_set_string(set, COZE_OPT_API_BASE, "https://u:" CANARY "@api.coze.com"), "api_base");
   BAD(coze_options_set_string(set, COZE_OPT_API_BASE, "https://api.coze.com?x=1"), "api_base");
   BAD(coze_options_set_string(set, COZE_OPT_WWW_BASE, "www.coze.com"), "www_base", "https://");
+  BAD(coze_options_set_string(set, COZE_OPT_WS_BASE, ""), "ws_base");
+  BAD(coze_options_set_string(set, COZE_OPT_WS_BASE, "ws.coze.com"), "ws_base", "wss://");
+  BAD(coze_options_set_string(set, COZE_OPT_WS_BASE, "wss://u:" CANARY "@ws.coze.com"), "ws_base");
   BAD(coze_options_set_string(set, COZE_OPT_WORKSPACE_ID, ""), "workspace_id", "empty");
   BAD(coze_options_set_string(set, COZE_OPT_WORKSPACE_ID, "../x"), "workspace_id");
   BAD(coze_options_set_string(set, COZE_OPT_ACCOUNT_ID, "a b"), "account_id");
@@ -437,6 +440,44 @@ static void filling_requests(coze_auth *auth) {
   coze_request_free(request);
 }
 
+/* Nobody listens: what is wrong with the call itself is said before that. */
+static void sockets(coze_auth *auth) {
+  coze_options *nowhere = coze_options_new();
+  coze_request *get = coze_request_new("GET", "/v1/chat");
+  coze_request *post = coze_request_new("POST", "/v1/chat");
+  coze_request *with_part = coze_request_new("GET", "/v1/chat");
+  coze_request *other = coze_request_new_operation("users.me", NULL);
+  coze_socket *socket;
+  char reason[125];
+  REQUIRE(nowhere && get && post && with_part && other);
+  GOOD(coze_options_set_string(nowhere, COZE_OPT_WS_BASE, "ws://127.0.0.1:1"));
+  GOOD(coze_request_set_options(get, nowhere));
+  GOOD(coze_request_add_field(with_part, "a", "b"));
+  BAD_NULL(coze_socket_new(post, auth), "GET", "POST");
+  BAD_NULL(coze_socket_new(with_part, auth), "body", "coze_socket_send_text");
+  BAD_NULL(coze_socket_new(other, auth), "users.me", "coze_request_send");
+  socket = coze_socket_new(get, auth);
+  REQUIRE(socket);
+  memset(reason, 'x', sizeof reason - 1);
+  reason[sizeof reason - 1] = '\0';
+  BAD(coze_socket_send_text(socket, NOT_UTF8, 2, 0), "UTF-8", "coze_socket_send_binary");
+  BAD(coze_socket_send_text(socket, NULL, 1, 0), "data");
+  BAD(coze_socket_send_binary(socket, NULL, 1, 0), "data");
+  BAD(coze_socket_close(socket, 1001, NULL), "1001", "1000", "4999");
+  BAD(coze_socket_close(socket, -1, NULL), "-1");
+  BAD(coze_socket_close(socket, 5000, NULL), "5000");
+  BAD(coze_socket_close(socket, 1000, NOT_UTF8), "reason", "UTF-8");
+  BAD(coze_socket_close(socket, 1000, reason), "reason", "123");
+  FAILS(coze_socket_next(socket, -1) != COZE_OK, COZE_E_NETWORK, "could not connect", "127.0.0.1");
+  FAILS(coze_socket_json(socket) == NULL, COZE_E_STATE, "no message");
+  coze_socket_free(socket);
+  coze_request_free(other);
+  coze_request_free(with_part);
+  coze_request_free(post);
+  coze_request_free(get);
+  coze_options_free(nowhere);
+}
+
 static void parsing(void) {
   static const struct {
     const char *text;
@@ -518,6 +559,7 @@ int main(void) {
   finishing_flows(client);
   making_requests();
   filling_requests(auth);
+  sockets(auth);
   parsing();
   long_messages();
   times(client);
