@@ -235,7 +235,6 @@ void SocketRun::look_at_the_time() {
     last_out_ms_ = now_ms_;
   }
   if (close_asked_ && now_ms_ >= last_out_ms_ + close_patience_ms) return give_up_closing();
-  if (was_full_) return;
   const int64_t silence = now_ms_ - last_in_ms_;
   if (silence >= request_.idle_timeout_ms)
     return fail(open_error(Status::timeout, "the WebSocket of " + host_ + " was silent for " +

@@ -240,6 +240,27 @@ TEST_P(EngineSocket, PingsAreAnsweredAndSilenceIsAskedAbout) {
   EXPECT_EQ(pings.value(), 3) << "two that were answered, and one that was not";
 }
 
+// While nobody takes what is here, nothing is read, and so nothing is known of the peer's silence.
+TEST_P(EngineSocket, SilenceDoesNotCountWhileNobodyReads) {
+  PeerServer server([&](Peer &peer) {
+    if (!accept_socket(peer, frame(fin | binary, std::string(300'000, 'x')))) return;
+    const auto got = read_frame(peer);
+    if (got && got->opcode == ping) peer.send(frame(fin | text, "alive") + close_with(1000));
+    read_frame(peer);
+  });
+  HttpRequest request = socket_at(server.url());
+  request.idle_timeout_ms = 400;
+  Open socket = open(request);
+  EXPECT_EQ(queue->next(10'000), socket.pipe->id());
+  std::promise<void> idle_time_passed;
+  loop().after(900, [&](bool) { idle_time_passed.set_value(); });
+  idle_time_passed.get_future().get();
+  const End end = end_of(*socket.pipe);
+  EXPECT_EQ(end.status, Status::done) << end.error.message;
+  ASSERT_EQ(end.messages.size(), 2u);
+  EXPECT_EQ(end.messages[1].data, "alive");
+}
+
 TEST_P(EngineSocket, AFloodWaitsForItsReader) {
   constexpr int count = 200;
   std::atomic<int> sent{0};
