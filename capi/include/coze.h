@@ -392,7 +392,8 @@ COZE_API void coze_client_free(coze_client *client);
  * An operation's id comes once, when it has ended. A stream's or socket's id comes when it has something to
  * read, and again after coze_stream_next or coze_socket_next answered COZE_PENDING; a socket's also when
  * there is room again after a send answered COZE_PENDING. An id leaves the queue by itself when its result is
- * seen or its handle freed.
+ * seen or its handle freed. So call coze_stream_next or coze_socket_next with 0 until it answers
+ * COZE_PENDING: whoever stops earlier is not told again of what waits already.
  *
  * @param client the client.
  * @param timeout_ms 0 = only look, negative = wait without a limit.
@@ -1188,11 +1189,12 @@ COZE_API coze_status coze_request_set_output_file(coze_request *request, const c
  *       coze_response_free(page);
  *       page = more ? coze_request_send(request, auth) : NULL;
  *     }
+ *     if (coze_error_status(coze_last_error()) != COZE_OK) the list is incomplete
  *
  * @param request changed, unless there is no further page.
  * @param response the answer to it.
  * @return COZE_OK; COZE_DONE when that was the last page; COZE_E_INVALID_ARGUMENT for a call without pages,
- * COZE_E_PROTOCOL when the answer is not JSON.
+ * COZE_E_PROTOCOL when the answer is not JSON, or says that there is more and leads back to where it was.
  * @thread one at a time
  * @since 0.1.0
  */
@@ -1508,7 +1510,8 @@ COZE_API coze_status coze_socket_next(coze_socket *socket, int64_t timeout_ms);
 
 /**
  * Closes the socket once everything taken is sent; go on with coze_socket_next until it gives COZE_DONE. A
- * server that does not answer within 5 seconds is not waited for.
+ * server that does not answer within 5 seconds is not waited for, and neither is one to which the socket was
+ * not open yet: then coze_socket_next ends in COZE_E_TIMEOUT.
  *
  * @param socket the socket; when it is closed already, nothing happens.
  * @param code 1000 = the usual end, or one of your own from 3000 to 4999.
@@ -1755,7 +1758,7 @@ COZE_API int64_t coze_op_bytes_total(const coze_op *op);
  * hex. Answer within 3 s (bot.published: 10 s) with HTTP 200, else the event comes again.
  *
  * @param token the verify token of the callback application.
- * @param timestamp the header X-Coze-Timestamp; NULL = it was not there.
+ * @param timestamp the header X-Coze-Timestamp, Unix time in milliseconds; NULL = it was not there.
  * @param nonce the header X-Coze-Nonce; NULL = it was not there.
  * @param signature the header X-Coze-Signature; NULL = it was not there.
  * @param body the body, byte for byte as it arrived, before any parsing.

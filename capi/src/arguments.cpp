@@ -5,7 +5,9 @@
 namespace coze::core {
 
 std::string_view text(const char *value, const char *name) {
-  if (!value) throw Error(Status::invalid_argument, std::string(name) + " must not be NULL");
+  if (!value)
+    throw Error(Status::invalid_argument,
+                std::string(name) + " must not be NULL: perhaps an environment variable is not set");
   std::string_view view(value);
   if (!is_utf8(view)) throw Error(Status::invalid_argument, std::string(name) + " must be UTF-8, and is not");
   return view;

@@ -9,6 +9,7 @@ using namespace coze::core;
 
 struct coze_error {
   coze_status status;
+  coze_status before;  // what the record said until the call that runs now
   int32_t http_status;
   int64_t api_code;
   int64_t retry_after_ms;
@@ -35,7 +36,18 @@ bool failed(const coze_error *error) { return error && error->status != COZE_OK;
 namespace coze::core {
 
 // The status alone says whether the rest means anything.
-void clear_record() noexcept { record.status = COZE_OK; }
+void clear_record() noexcept {
+  record.before = record.status;
+  record.status = COZE_OK;
+}
+
+// Somebody who does not look at each result learns here what went wrong first.
+void refuse_null(const char *name) {
+  std::string message = std::string(name) + " must not be NULL: if a call was to make it, that call failed";
+  if (record.before < 0)
+    message += ". The failure right before this one: " + std::string(cut_utf8(record.message, 2000));
+  throw Error(Status::invalid_argument, std::move(message));
+}
 
 coze_status set_record(const Error &error) noexcept {
   record.status = static_cast<coze_status>(error.status);

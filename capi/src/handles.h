@@ -74,12 +74,11 @@ void free_handle(Handle *handle) noexcept {
 
 // --- arguments
 
+[[noreturn]] void refuse_null(const char *name);
 // The handle behind a pointer; throws Error(invalid_argument) that names the argument when it is NULL.
 template <class Handle>
 Handle &given(Handle *handle, const char *name) {
-  if (!handle)
-    throw Error(Status::invalid_argument,
-                std::string(name) + " must not be NULL: if a call was to make it, that call failed");
+  if (!handle) refuse_null(name);
   return *handle;
 }
 

@@ -138,6 +138,9 @@ size_t coze_response_body_size(const coze_response *response) {
 coze_json *coze_response_json(const coze_response *response) {
   return guard([&] {
     const Response &own = *given(response, "response").response;
+    if (own.reply.body.empty())
+      throw Error(Status::protocol,
+                  "the answer has no body here: it went into the output file, or there was none");
     try {
       return new coze_json{Json::parse(own.reply.body)};
     } catch (Error &error) {

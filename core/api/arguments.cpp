@@ -131,6 +131,8 @@ class Checker {
     if (field.type == ValueType::map_of_strings) check_map(place, pointer);
     if (field.type == ValueType::strings || field.type == ValueType::objects)
       check_list(field, place, pointer);
+    if (field.type == ValueType::file && json_.string(pointer)->empty())
+      problem(place, "must not be empty: expected the path of a file");
     if (field.place == Place::path && pointer.find('/', 1) == pointer.npos) check_segment(place, pointer);
   }
 

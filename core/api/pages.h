@@ -21,6 +21,7 @@ struct NextPage {
 
 // `parameter` gives what the request says of a parameter now. `seen` counts the items up to here, and is kept
 // by the request: a server may give fewer items a page than were asked for. nullopt: that was the last page.
+// Throws Error(protocol) when the server says that there is more, and leads back to where it was.
 std::optional<NextPage> next_page(
     const Page &page, const Json &answer, int64_t &seen,
     const std::function<std::optional<std::string>(std::string_view)> &parameter);

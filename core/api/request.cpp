@@ -40,13 +40,36 @@ void check_path(std::string_view path) {
         "coze_request_set_query, which escapes them");
 }
 
-[[noreturn]] void refuse_unknown(std::string_view id) {
+// What a person may have meant: the operation at a path, those that begin so, or one spelled nearly so.
+std::string guess(std::string_view id) {
   std::vector<std::string_view> ids;
-  for (const ApiOperation &one : operations()) ids.push_back(one.id);
+  std::string longer;
+  for (const ApiOperation &one : operations()) {
+    ids.push_back(one.id);
+    if (one.path.view() == id)
+      return "that path is " + std::string(one.id.view()) +
+             ", and coze_request_new takes a method and a path";
+    if (!id.empty() && one.id.view().starts_with(std::string(id) + "."))
+      longer += (longer.empty() ? "" : ", ") + std::string(one.id.view());
+  }
+  if (!longer.empty()) return "there are " + longer;
   const std::string_view meant = closest(id, ids);
-  invalid("there is no operation \"" + quotable(id, 60) + "\"" +
-          (meant.empty() ? ": coze_operations_json lists them all, and coze_request_new calls what is newer"
-                         : ": did you mean " + std::string(meant) + "?"));
+  if (!meant.empty()) return "did you mean " + std::string(meant) + "?";
+  return "coze_operations_json lists them all, and coze_request_new calls what is newer";
+}
+
+[[noreturn]] void refuse_unknown(std::string_view id) {
+  invalid("there is no operation \"" + quotable(id, 60) + "\": " + guess(id));
+}
+
+void check_part_name(const ApiOperation &operation, std::string_view name) {
+  std::vector<std::string_view> known;
+  for (const Field &field : operation.arguments())
+    if (field.place == Place::form) known.push_back(field.name);
+  if (std::ranges::find(known, name) != known.end()) return;
+  const std::string_view meant = closest(name, known);
+  invalid(std::string(operation.id.view()) + " has no form part \"" + quotable(name, 60) + "\"" +
+          (meant.empty() ? "" : ": did you mean " + std::string(meant) + "?"));
 }
 
 // Tokens are got by credentials, which also keep and renew them.
@@ -151,6 +174,7 @@ void ApiRequest::add_part(Part part) {
   if (has_control(part.name) || has_control(part.file_name))
     invalid("the name of a form part has a control character");
   if (json_) invalid("a request has either a JSON body or form parts, and this one has a JSON body already");
+  if (by_id_) check_part_name(*operation_, part.name);
   parts_.push_back(std::move(part));
 }
 

@@ -52,6 +52,9 @@ void verify_callback(std::string_view token, const Callback &callback, int64_t t
 
   if (tolerance_ms < 0) return;
   const int64_t age_ms = now_ms > sent_ms ? now_ms - sent_ms : sent_ms - now_ms;
+  constexpr int64_t year_1973_ms = 100'000'000'000;
+  if (age_ms > tolerance_ms && sent_ms < year_1973_ms)
+    refuse("its X-Coze-Timestamp looks like seconds, and Coze sends milliseconds");
   if (age_ms > tolerance_ms)
     refuse("it is " + std::to_string(age_ms / 1000) + " s " +
            (now_ms > sent_ms ? "old" : "ahead of this clock") + ", and " +

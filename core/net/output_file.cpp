@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -22,18 +23,22 @@ std::string folder_of(const std::string &path) {
 }  // namespace
 
 OutputFile::OutputFile(const std::string &path) : path_(path) {
+  struct stat there {};
+  if (stat(path.c_str(), &there) == 0 && S_ISDIR(there.st_mode)) {
+    errno = EISDIR;
+    refuse();
+  }
   do {
     temporary_ = path + "." + Random::system().hex(6) + ".part";
     fd_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
   } while (fd_ < 0 && (errno == EEXIST || errno == EINTR));
-  if (fd_ < 0) {
-    try {
-      fail("create");
-    } catch (Error &error) {
-      error.nothing_sent = true;
-      throw;
-    }
-  }
+  if (fd_ < 0) refuse();
+}
+
+// Before anything was sent.
+void OutputFile::refuse() const try { fail("create"); } catch (Error &error) {
+  error.nothing_sent = true;
+  throw;
 }
 
 OutputFile::~OutputFile() {

@@ -20,6 +20,7 @@ class OutputFile {
 
  private:
   [[noreturn]] void fail(const char *what) const;
+  [[noreturn]] void refuse() const;
 
   const std::string path_;
   std::string temporary_;

@@ -85,7 +85,9 @@ void SocketPipe::close(SocketClose how) {
 
 void SocketPipe::cancel() {
   std::lock_guard lock(mutex_);
-  if (end_now(Error(Status::cancelled, "the socket was cancelled"), {close_code::abnormal, ""})) wake();
+  if (end_now(Error(Status::cancelled, "the socket was cancelled"),
+              was_open_ ? SocketClose{close_code::abnormal, ""} : SocketClose{}))
+    wake();
 }
 
 uint64_t SocketPipe::unsent() const {
@@ -114,6 +116,7 @@ void SocketPipe::attach(std::function<void()> wake) {
 
 void SocketPipe::opened(std::string log_id) {
   std::lock_guard lock(mutex_);
+  was_open_ = true;
   if (log_id_.empty()) log_id_ = std::move(log_id);
 }
 

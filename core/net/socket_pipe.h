@@ -69,6 +69,7 @@ class SocketPipe {
   bool is_full_ = false;
   std::optional<SocketClose> close_wish_;
   bool closing_ = false;
+  bool was_open_ = false;
   bool ended_ = false;
   std::optional<Error> error_;
   SocketClose closed_;

@@ -74,6 +74,9 @@ void SocketRun::fail(Error error) {
 void SocketRun::step(int64_t now_ms) {
   now_ms_ = now_ms;
   more_ = false;
+  if (step_ == Step::connecting || step_ == Step::upgrading) {
+    if (closed_too_early()) return;
+  }
   if (step_ == Step::connecting) return link_->go_on();
   if (step_ == Step::open && pipe_->has_ended()) step_ = Step::over;   // cancelled by its holder
   if (std::exchange(was_full_, pipe_->full())) last_in_ms_ = now_ms_;  // the silence was ours
@@ -241,6 +244,16 @@ void SocketRun::look_at_the_time() {
                                                 std::to_string(request_.idle_timeout_ms) +
                                                 " ms. Raise the option idle_timeout_ms if that is normal"));
   if (silence >= request_.idle_timeout_ms / 2 && !std::exchange(pinged_, true)) frames_.ping();
+}
+
+// The holder asked to close what is not open yet: the opening has as long as a closing has.
+bool SocketRun::closed_too_early() {
+  if (!pipe_->wants_close()) return false;
+  if (!std::exchange(close_asked_, true)) end_ms_ = std::min(end_ms_, now_ms_ + close_patience_ms);
+  if (now_ms_ < end_ms_) return false;
+  fail(Error(Status::timeout,
+             "the WebSocket to " + host_ + " was closed before it was open, and did not open in 5 s"));
+  return true;
 }
 
 void SocketRun::give_up_closing() {

@@ -51,6 +51,7 @@ class SocketRun {
   void take_frames(std::string_view bytes);
   void on_read_end();
   void look_at_the_time();
+  bool closed_too_early();
   void give_up_closing();
   void leave(std::optional<Error> error, SocketClose closed);
   void on_peer_close();

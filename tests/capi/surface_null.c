@@ -223,6 +223,8 @@ static void requests(coze_request *request, coze_auth *auth) {
   STATUS_FOR(coze_request_next_page(NULL, NULL), "request");
   STATUS_FOR(coze_request_next_page(request, NULL), "response");
   NULL_FOR(coze_request_send(NULL, NULL), "request");
+  plant_error(); /* what made it NULL is not lost */
+  CHECK(coze_request_send(NULL, auth) == NULL && strstr(last_message(), "no option of that name") != NULL);
   NULL_FOR(coze_request_send(NULL, auth), "request");
   NULL_FOR(coze_request_send(request, NULL), "auth");
   NULL_FOR(coze_request_send_async(NULL, NULL), "request");

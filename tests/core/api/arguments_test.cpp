@@ -152,6 +152,8 @@ TEST(OperationRequest, OAuthHasFunctionsOfItsOwn) {
               AllOf(HasSubstr("coze_flow_new_device"), HasSubstr("workspace_id")));
   EXPECT_THAT(refusal("bot.create", "{}"), HasSubstr("did you mean bots.create?"));
   EXPECT_THAT(refusal("zzzzzzzzzzzzzzzzzzzz", "{}"), HasSubstr("coze_operations_json"));
+  EXPECT_THAT(refusal("chat", "{}"), HasSubstr("chat.create, chat.retrieve, "));
+  EXPECT_THAT(refusal("/v3/chat", "{}"), HasSubstr("that path is chat.create"));
 }
 
 TEST(OperationRequest, FilesMayComeAsBytes) {
@@ -164,6 +166,13 @@ TEST(OperationRequest, FilesMayComeAsBytes) {
     ADD_FAILURE() << "a file was due";
   } catch (const Error &error) {
     EXPECT_THAT(error.message, HasSubstr("coze_request_add_bytes"));
+  }
+  EXPECT_THAT(refusal("files.upload", R"({"file":""})"), HasSubstr("file must not be empty"));
+  try {
+    request.add_bytes("fil", "a.txt", "abc");
+    ADD_FAILURE() << "there is no such part";
+  } catch (const Error &error) {
+    EXPECT_THAT(error.message, HasSubstr("did you mean file?"));
   }
   request.add_bytes("file", "a.txt", "abc");
   EXPECT_EQ(build().parts.size(), 1u);
@@ -252,6 +261,16 @@ TEST(NextPage, WorksInTheBodyAndForRequestsMadeByHand) {
   EXPECT_EQ(request.next_page(R"({"total":2,"document_infos":[{}]})"), Status::ok);
   EXPECT_EQ(body(request), R"({"dataset_id":7379462189365198898,"size":1,"x~/y":1,"page":2})");
   EXPECT_EQ(request.next_page(R"({"total":2,"document_infos":[{}]})"), Status::done);
+}
+
+TEST(NextPage, DoesNotGoInCircles) {
+  ApiRequest tokens = ApiRequest::of_operation("api_apps.list", R"({"page_token":"a"})");
+  EXPECT_THROW(tokens.next_page(R"({"data":{"has_more":true,"next_page_token":"a","items":[1]}})"), Error);
+  ApiRequest messages =
+      ApiRequest::of_operation("conversations.messages.list", R"({"conversation_id":"c","after_id":"20"})");
+  EXPECT_THROW(messages.next_page(R"({"data":[{}],"first_id":"1","last_id":"20","has_more":true})"), Error);
+  ApiRequest numbers = ApiRequest::of_operation("datasets.list", R"({"space_id":"s"})");
+  EXPECT_THROW(numbers.next_page(R"({"data":{"total_count":"many","dataset_list":[{}]}})"), Error);
 }
 
 TEST(NextPage, NeedsACallThatHasPages) {

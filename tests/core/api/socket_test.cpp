@@ -210,6 +210,7 @@ TEST_F(SocketTest, CanBeCancelledWhileItWaitsForAToken) {
   bench_.engine->settle();
   EXPECT_EQ(bench_.credential->waiting(), 1u);
   socket_->cancel();
+  EXPECT_EQ(socket_->closed().code, 0) << "it was never open";
   EXPECT_EQ(failure().status, Status::cancelled);
   bench_.engine->settle();
   EXPECT_EQ(bench_.credential->forgotten, 1);

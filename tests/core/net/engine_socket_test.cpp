@@ -333,6 +333,20 @@ TEST_P(EngineSocket, DoesNotWaitForAPeerThatIgnoresOurClose) {
   EXPECT_LT(took_ms, 10'000);
 }
 
+TEST_P(EngineSocket, ClosingWhatIsNotOpenYetHasTheSamePatience) {
+  PeerServer server([](Peer &peer) {
+    if (peer.read_head()) peer.client_left();
+  });
+  Open socket = open(server);
+  socket.pipe->close({1000, ""});
+  OpenOutcome outcome;
+  const int64_t took_ms = elapsed_ms([&] { outcome = socket.outcome(); });
+  ASSERT_TRUE(outcome.error);
+  EXPECT_EQ(outcome.error->status, Status::timeout) << outcome.error->message;
+  EXPECT_GE(took_ms, 4'900);
+  EXPECT_LT(took_ms, 10'000);
+}
+
 TEST_P(EngineSocket, CancellingEndsItWhereverItIs) {
   Counter asked, open_now;
   PeerServer server([&](Peer &peer) {
