@@ -9,6 +9,7 @@
 #endif
 
 #include "base/error.h"
+#include "base/text.h"
 #include "net/transfer.h"
 
 namespace coze::core {
@@ -24,6 +25,10 @@ size_t on_body(char *data, size_t, size_t size, void *easy) {
 
 int on_request(void *easy, char *, char *, int, int) {
   return static_cast<Easy *>(easy)->transfer->on_request() ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
+bool is_https(const std::string &url) {
+  return url.size() > 8 && equals_ignoring_case(std::string_view(url).substr(0, 8), "https://");
 }
 
 CURL *make_handle() {
@@ -100,6 +105,17 @@ void Easy::set_callbacks() {
   if (hooks_.close) {
     curl_easy_setopt(handle_, CURLOPT_CLOSESOCKETFUNCTION, hooks_.close);
     curl_easy_setopt(handle_, CURLOPT_CLOSESOCKETDATA, hooks_.owner);
+  }
+}
+
+void Easy::set_url(const std::string &url) {
+  if (curl_easy_setopt(handle_, CURLOPT_URL, url.c_str()) != CURLE_OK) throw std::bad_alloc();
+  if (!is_https(url) && !is_https(settings_.proxy.value_or(""))) return;
+  try {
+    use_tls();
+  } catch (Error &problem) {
+    problem.nothing_sent = true;
+    throw;
   }
 }
 

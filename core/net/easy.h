@@ -35,8 +35,9 @@ class Easy {
   // Back to the common state if the last transfer set something rare.
   void renew();
   void mark_rare() { rare_ = true; }
-  void
-  use_tls();  // before an https request; throws Error when there are no authorities, or no such certificate
+  // And what TLS needs, for the server or the proxy; throws Error when there are no authorities, or no such
+  // certificate.
+  void set_url(const std::string &url);
 
   static Easy *of(CURL *handle);
   bool connected() const;  // the present transfer has the connection that its request goes out on
@@ -50,6 +51,7 @@ class Easy {
  private:
   void set_common();
   void set_callbacks();
+  void use_tls();
   void use_trust();
   void use_identity();
 

@@ -15,19 +15,6 @@ namespace {
 constexpr size_t max_head_bytes = 64 << 10;
 constexpr std::string_view guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-// What the text of a head cannot hold: a name's delimiters, and lines that the caller did not mean.
-void check_header(std::string_view name, std::string_view value) {
-  const auto is_control = [](char c) {
-    return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
-  };
-  const auto is_foreign = [&](char c) { return is_control(c) || c == ' ' || c == '\t' || c == ':'; };
-  if (name.empty() || std::ranges::any_of(name, is_foreign) || std::ranges::any_of(value, is_control)) {
-    throw Error(Status::invalid_argument,
-                "the header \"" + quotable(name, 60) +
-                    "\" holds characters that a header may not hold, such as a line break");
-  }
-}
-
 // One of the words between the commas, whatever its case.
 bool has_word(std::string_view list, std::string_view word) {
   while (!list.empty()) {

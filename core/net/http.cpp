@@ -2,6 +2,9 @@
 // Collecting the head from the wire is the engine's work.
 #include "net/http.h"
 
+#include "base/text.h"
+
+#include <algorithm>
 #include <array>
 #include <chrono>
 
@@ -140,6 +143,19 @@ std::string_view HttpReply::header(std::string_view name) const {
     if (key == name) return value;
   }
   return {};
+}
+
+void check_header(std::string_view name, std::string_view value) {
+  const auto is_control = [](char c) {
+    return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
+  };
+  const auto is_foreign = [&](char c) { return is_control(c) || c == ' ' || c == '\t' || c == ':'; };
+  if (name.empty() || std::any_of(name.begin(), name.end(), is_foreign) ||
+      std::any_of(value.begin(), value.end(), is_control)) {
+    throw Error(Status::invalid_argument,
+                "the header \"" + quotable(name, 60) +
+                    "\" holds characters that a header may not hold, such as a line break");
+  }
 }
 
 std::optional<int64_t> HttpReply::date_ms() const { return parse_http_date(header("date")); }

@@ -81,6 +81,10 @@ struct Outcome {
   bool ok() const { return reply.has_value(); }
 };
 
+// Throws Error(invalid_argument) for what a head cannot hold: a name with delimiters, lines that nobody
+// meant.
+void check_header(std::string_view name, std::string_view value);
+
 // RFC 9110 section 5.6.7 (IMF-fixdate and the two obsolete forms) to Unix milliseconds.
 std::optional<int64_t> parse_http_date(std::string_view text);
 

@@ -24,8 +24,7 @@ SocketLink::~SocketLink() { curl_multi_remove_handle(multi_, easy_->handle()); }
 
 void SocketLink::set_up() {
   CURL *handle = easy_->handle();
-  if (curl_easy_setopt(handle, CURLOPT_URL, request_.url.c_str()) != CURLE_OK) throw std::bad_alloc();
-  if (request_.url.starts_with("https:")) easy_->use_tls();
+  easy_->set_url(request_.url);
   curl_easy_setopt(handle, CURLOPT_CONNECT_ONLY, 1L);
   curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_1_1});
   curl_easy_setopt(handle, CURLOPT_HTTPPROXYTUNNEL, 1L);  // a proxy must not read the frames, nor change them

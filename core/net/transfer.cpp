@@ -15,23 +15,6 @@ constexpr size_t max_head_bytes = 1 << 20;
 constexpr size_t usual_headers = 16;
 constexpr uint64_t max_reserve = 1 << 20;  // what a Content-Length alone may make us allocate
 
-bool is_https(const std::string &url) {
-  return url.size() > 8 && equals_ignoring_case(std::string_view(url).substr(0, 8), "https://");
-}
-
-void check_header(std::string_view name, std::string_view value) {
-  const auto is_control = [](char c) {
-    return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
-  };
-  const auto is_foreign = [&](char c) { return is_control(c) || c == ' ' || c == '\t' || c == ':'; };
-  if (name.empty() || std::any_of(name.begin(), name.end(), is_foreign) ||
-      std::any_of(value.begin(), value.end(), is_control)) {
-    throw Error(Status::invalid_argument,
-                "the header \"" + quotable(name, 60) +
-                    "\" holds characters that a header may not hold, such as a line break");
-  }
-}
-
 bool is_event_stream(std::string_view content_type) {
   return equals_ignoring_case(trim(content_type.substr(0, content_type.find(';'))), "text/event-stream");
 }
@@ -72,7 +55,7 @@ void Transfer::attach(Easy &easy) {
   easy.renew();
   easy.transfer = this;
   easy_ = &easy;
-  set_url();
+  easy.set_url(request_.url);
   set_method();
   set_headers();
   set_limits();
@@ -90,19 +73,6 @@ void Transfer::detach() {
   easy_->headers.clear();
   easy_->transfer = nullptr;
   easy_ = nullptr;
-}
-
-void Transfer::set_url() {
-  if (curl_easy_setopt(easy_->handle(), CURLOPT_URL, request_.url.c_str()) != CURLE_OK)
-    throw std::bad_alloc();
-  if (is_https(request_.url) || is_https(settings_.proxy.value_or(""))) {
-    try {
-      easy_->use_tls();
-    } catch (Error &error) {
-      error.nothing_sent = true;
-      throw;
-    }
-  }
 }
 
 void Transfer::set_method() {

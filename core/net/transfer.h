@@ -71,7 +71,6 @@ class Transfer {
  private:
   enum class Mode { collect, file, stream };
 
-  void set_url();
   void set_method();
   void set_headers();
   void set_limits();

@@ -4,6 +4,7 @@
 #include "net/socket_pipe.h"
 #include "ws_peer.h"
 
+#include <ctime>
 #include <thread>
 
 namespace coze::test {
@@ -259,6 +260,40 @@ TEST_P(EngineSocket, SilenceDoesNotCountWhileNobodyReads) {
   EXPECT_EQ(end.status, Status::done) << end.error.message;
   ASSERT_EQ(end.messages.size(), 2u);
   EXPECT_EQ(end.messages[1].data, "alive");
+}
+
+// Also when the connection is broken already, and stays so until its messages are taken.
+TEST_P(EngineSocket, WaitingForTheReaderCostsNoTime) {
+  Counter broken;
+  PeerServer server([&](Peer &peer) {
+    if (!accept_socket(peer, frame(fin | binary, std::string(300'000, 'x')))) return;
+    peer.read_bytes(1);  // all is read when this comes
+    peer.reset();
+    broken.raise();
+  });
+  Open socket = open(server);
+  EXPECT_EQ(queue->next(10'000), socket.pipe->id());
+  socket.pipe->send("now", false, 0);
+  ASSERT_TRUE(broken.wait_for(1));
+  const auto expect_rest = [&] {
+    const std::clock_t before = std::clock();
+    std::promise<void> a_while_passed;
+    loop().after(400, [&](bool) { a_while_passed.set_value(); });
+    a_while_passed.get_future().get();
+    EXPECT_LT(std::clock() - before, CLOCKS_PER_SEC / 5) << "of 0.4 seconds";
+  };
+  expect_rest();
+  const End end = end_of(*socket.pipe);
+  EXPECT_EQ(end.messages.size(), 1u);
+  EXPECT_EQ(end.status, Status::stream_cut);
+  PeerServer quiet([](Peer &peer) {
+    if (accept_socket(peer)) peer.client_left();
+  });
+  Open other = open(quiet);
+  other.outcome();
+  loop().cancel(other.ticket);
+  EXPECT_EQ(end_of(*other.pipe).status, Status::cancelled);
+  expect_rest();  // and nothing is left of the two
 }
 
 TEST_P(EngineSocket, AFloodWaitsForItsReader) {
