@@ -4,14 +4,17 @@
 FOLDER holds the built programs. Settings come through the environment, a person's part is examples/person's.
 """
 
+import http.server
 import json
 import os
 import pathlib
+import queue
 import re
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 import urllib.request
 
@@ -45,10 +48,9 @@ def environment(**changes):
     return {name: value for name, value in merged.items() if value is not None}
 
 
-def control(path, body):
-    order = urllib.request.Request(
-        READY["base_url"] + path, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
-    )
+def control(path, body, token=None, method="POST"):
+    headers = {"Content-Type": "application/json", **({"Authorization": "Bearer " + token} if token else {})}
+    order = urllib.request.Request(READY["base_url"] + path, json.dumps(body).encode(), headers, method=method)
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(order, timeout=SECONDS) as answer:
         return json.load(answer)
 
@@ -232,6 +234,45 @@ class Examples(unittest.TestCase):
     def test_live_transcription_of_something_else(self):
         done = self.run_program("live_transcription", "/etc/hostname", code=2)
         self.assertIn("usage", done.stderr)
+
+    def callback(self, event_type):
+        """A callback as the emulator delivers it: its headers in the names of CGI, its body, the verify token."""
+        arrived = queue.Queue()
+
+        class Receiver(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                arrived.put((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"])).decode()))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+        self.addCleanup(server.server_close)
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        self.addCleanup(server.shutdown)
+        app = control("/v1/api_apps", {"app_type": "normal"}, READY["pat"])["data"]
+        url = f"http://127.0.0.1:{server.server_port}/"
+        control("/v1/api_apps/" + app["id"], {"callback_url": url}, READY["pat"], "PUT")
+        control("/_control/callback", {"api_app_id": app["id"], "event_type": event_type, "event": {"名": "字"}})
+        headers, body = arrived.get(timeout=SECONDS)
+        given = {"HTTP_" + name.upper().replace("-", "_"): value for name, value in headers.items()}
+        return {**given, "CONTENT_LENGTH": str(len(body.encode())), "COZE_VERIFY_TOKEN": app["verify_token"]}, body
+
+    def test_webhook_cgi(self):
+        variables, body = self.callback("bot.published")
+        done = self.run_program("webhook_cgi", given=body, **variables)
+        self.assertTrue(done.stdout.startswith("Status: 200 OK"), done.stdout + done.stderr)
+        self.assertIn('"audit_status": 2', done.stdout)
+        self.assertIn("bot.published", done.stderr)
+
+    def test_webhook_cgi_of_somebody_else(self):
+        variables, body = self.callback("benefit.usage")
+        for spoiled in ({"COZE_VERIFY_TOKEN": "other"}, {"HTTP_X_COZE_SIGNATURE": None}, {"HTTP_X_COZE_NONCE": "x"}):
+            done = self.run_program("webhook_cgi", given=body, **{**variables, **spoiled})
+            self.assertTrue(done.stdout.startswith("Status: 401"), spoiled)
+            self.assertIn("must not be trusted", done.stderr)
 
     def test_jwt_oauth(self):
         self.assertIn("Hello, ", self.run_program("jwt_oauth").stdout)
