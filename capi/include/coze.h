@@ -1057,10 +1057,10 @@ COZE_API coze_request *coze_request_new_operation(const char *id, const char *ar
  * The table of all operations, for bindings and tools.
  *
  * A JSON array with one object an operation: id, method, path, call ("request", "stream", "socket", "auth"),
- * body
- * ("none", "json", "multipart"), result (pointer to what an answer is about), repeatable, deprecated,
- * permission (what a token needs), doc (address of its page), stream (how it ends), page (how a list goes
- * on), arguments (name, in, type, required, default, enum) and types (the members of nested objects).
+ * body ("none", "json", "multipart"), result (pointer to what an answer is about), repeatable, deprecated
+ * (with its successor), permission (what a token needs), doc (address of its page), stream (how it ends),
+ * page (how a list goes on), arguments (name, in, type, required, default, enum) and types (the members of
+ * nested objects).
  *
  * @return JSON, the library's, for the life of the process; NULL with COZE_E_MEMORY.
  * @thread any

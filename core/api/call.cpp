@@ -36,8 +36,9 @@ Call::Call(const ApiRequest &request, const CallTarget &target, CallKind kind)
   policy_.max_retries =
       kind == CallKind::socket ? 0 : static_cast<int32_t>(settings.number(Option::max_retries));
   if (const ApiOperation *operation = request.operation(); operation && operation->deprecated)
-    target.client->engine()->log().write(
-        LogLevel::warn, std::string(operation->id.view()) + " is deprecated: Coze may end it");
+    target.client->engine()->log().write(LogLevel::warn, std::string(operation->id.view()) +
+                                                             " is deprecated: use " +
+                                                             std::string(operation->successor.view()));
   deadline_boot_ms_ = target.client->engine()->clock().boot_ms() + http_.total_timeout_ms;
 }
 

@@ -17,7 +17,7 @@ STYLES = ["number", "token", "cursor"]  # of PageStyle
 BODIES = ["none", "json", "multipart"]
 NONE = 0xFFFF
 
-OPERATION_KEYS = {"id", "method", "path", "call", "body", "result", "answer", "repeatable", "deprecated", "headers",
+OPERATION_KEYS = {"id", "method", "path", "call", "body", "result", "answer", "repeatable", "deprecated", "successor", "headers",
                   "permission", "doc", "stream", "page", "arguments", "types"}
 FIELD_KEYS = {"name", "in", "type", "required", "default", "enum", "encoding"}
 
@@ -116,6 +116,7 @@ class Table:
         places = {"none": {"path", "query"}, "json": {"path", "query", "body"}, "multipart": {"path", "query", "form"}}
         require({field["in"] for field in arguments} <= places[operation["body"]], name, "arguments in a body that is not there")
         require(operation.get("headers", {}) in ({}, {"Agw-Js-Conv": "str"}), name, "a header that the table has no room for")
+        require(bool(operation.get("successor")) == bool(operation.get("deprecated")), name, "deprecated needs a successor")
         types = self.nested_types(operation)
         first, count = self.rows(arguments, name, types)
         self.operations.append([
@@ -123,7 +124,7 @@ class Table:
             self.optional(operation.get("permission")), self.optional(operation.get("doc")),
             f"CallKind({CALLS.index(operation['call'])})", f"BodyKind({BODIES.index(operation['body'])})",
             int(operation.get("repeatable", operation["method"] in ("GET", "PUT", "DELETE"))),
-            int(operation.get("deprecated", False)), int(bool(operation.get("headers"))),
+            int(operation.get("deprecated", False)), self.text(operation.get("successor", "")), int(bool(operation.get("headers"))),
             int(operation.get("answer") == "bytes"), first, count,
             self.stream(operation.get("stream")), self.page(operation.get("page"))])
 

@@ -128,6 +128,7 @@ void write_operation(JsonWriter &json, const ApiOperation &operation) {
   if (operation.answers_bytes) json.member("answer", "bytes");
   write_flag(json, "repeatable", operation.repeatable);
   write_flag(json, "deprecated", operation.deprecated);
+  if (operation.deprecated) json.member("successor", operation.successor.view());
   write_optional(json, "permission", operation.permission);
   write_optional(json, "doc", operation.doc);
   if (const StreamEnding *ending = operation.ending()) write_stream(json, *ending);

@@ -80,7 +80,8 @@ struct ApiOperation {
   BodyKind body;
   bool repeatable;
   bool deprecated;
-  bool ids_as_text;  // wants the header that makes the server write long integers as strings
+  TableText successor;  // of a deprecated one
+  bool ids_as_text;     // wants the header that makes the server write long integers as strings
   bool answers_bytes;
   uint16_t first_argument, argument_count;
   uint16_t stream, page_index;

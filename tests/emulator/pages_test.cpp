@@ -93,7 +93,7 @@ TEST_F(PagesTest, ADeprecatedOperationWorksAndSaysSo) {
   }
   std::vector<std::string> log;
   while (auto record = client.next_log()) log.emplace_back(*record);
-  EXPECT_THAT(log, Contains(HasSubstr("bots.retrieve_published is deprecated")));
+  EXPECT_THAT(log, Contains(HasSubstr("bots.retrieve_published is deprecated: use bots.retrieve")));
 }
 
 // --- README
