@@ -234,9 +234,9 @@ TEST_P(EngineSocket, PingsAreAnsweredAndSilenceIsAskedAbout) {
     }
   });
   HttpRequest request = socket_at(server.url());
-  request.idle_timeout_ms = 200;
+  request.idle_timeout_ms = 1'000;  // long enough for a busy machine to answer in half of it
   Open socket = open(request);
-  expect_end(*socket.pipe, Status::timeout, "silent for 200 ms", 1006);
+  expect_end(*socket.pipe, Status::timeout, "silent for 1000 ms", 1006);
   EXPECT_EQ(pongs.value(), 1);
   EXPECT_EQ(pings.value(), 3) << "two that were answered, and one that was not";
 }
@@ -250,11 +250,11 @@ TEST_P(EngineSocket, SilenceDoesNotCountWhileNobodyReads) {
     read_frame(peer);
   });
   HttpRequest request = socket_at(server.url());
-  request.idle_timeout_ms = 400;
+  request.idle_timeout_ms = 2'000;
   Open socket = open(request);
   EXPECT_EQ(queue->next(10'000), socket.pipe->id());
   std::promise<void> idle_time_passed;
-  loop().after(900, [&](bool) { idle_time_passed.set_value(); });
+  loop().after(2'500, [&](bool) { idle_time_passed.set_value(); });
   idle_time_passed.get_future().get();
   const End end = end_of(*socket.pipe);
   EXPECT_EQ(end.status, Status::done) << end.error.message;
@@ -308,11 +308,11 @@ TEST_P(EngineSocket, AFloodWaitsForItsReader) {
     read_frame(peer);
   });
   HttpRequest request = socket_at(server.url());
-  request.idle_timeout_ms = 100;  // while nobody reads, the peer's silence does not count
+  request.idle_timeout_ms = 2'000;  // while nobody reads, the peer's silence does not count
   Open socket = open(request);
   EXPECT_EQ(queue->next(10'000), socket.pipe->id());
   std::promise<void> idle_time_passed;
-  loop().after(300, [&](bool) { idle_time_passed.set_value(); });
+  loop().after(2'500, [&](bool) { idle_time_passed.set_value(); });
   idle_time_passed.get_future().get();
   EXPECT_TRUE(socket.pipe->full());
   EXPECT_LT(sent, count) << "the server's side is stuck, but for what the system's buffers take";
