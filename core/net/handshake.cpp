@@ -52,7 +52,9 @@ std::string accept_for(std::string_view key) {
 Secret upgrade_request(const HttpRequest &request, std::string_view key, std::string_view user_agent) {
   const Url url = Url::parse(request.url).value();
   std::string text;
-  text.reserve(512 + request.url.size() + request.bearer.size());
+  size_t room = 512 + user_agent.size() + request.url.size() + request.bearer.size();
+  for (const auto &[name, value] : request.headers) room += name.size() + value.size() + 4;
+  text.reserve(room);  // a text that grew would leave the token behind
   const auto line = [&](std::string_view name, std::string_view value) {
     check_header(name, value);
     text.append(name).append(": ").append(value).append("\r\n");
@@ -67,9 +69,14 @@ Secret upgrade_request(const HttpRequest &request, std::string_view key, std::st
   line("Sec-WebSocket-Version", "13");
   line("User-Agent", user_agent);
   for (const auto &[name, value] : request.headers) line(name, value);
-  if (!request.bearer.empty()) line("Authorization", "Bearer " + std::string(request.bearer.reveal()));
+  if (!request.bearer.empty()) {
+    check_header("Authorization", request.bearer.reveal());
+    text.append("Authorization: Bearer ").append(request.bearer.reveal()).append("\r\n");
+  }
   text.append("\r\n");
-  return Secret(std::move(text));
+  Secret whole(text);
+  wipe(text);
+  return whole;
 }
 
 UpgradeAnswer::UpgradeAnswer(std::string key, std::string host, uint64_t max_body_bytes)
