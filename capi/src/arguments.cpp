@@ -18,6 +18,12 @@ std::optional<std::string_view> optional_text(const char *value, const char *nam
   return text(value, name);
 }
 
+std::string_view bytes(const void *value, size_t size, const char *name) {
+  if (!value && size > 0)
+    throw Error(Status::invalid_argument, std::string(name) + " must not be NULL when size is not 0");
+  return {static_cast<const char *>(value), size};
+}
+
 Options merged(const coze_options *options, const Options &base) {
   if (!options) return base;
   if (!options->refused.empty()) throw options->refused.begin()->second;

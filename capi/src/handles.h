@@ -85,6 +85,8 @@ Handle &given(Handle *handle, const char *name) {
 // Text that must be there, as UTF-8; text that may be NULL.
 std::string_view text(const char *value, const char *name);
 std::optional<std::string_view> optional_text(const char *value, const char *name);
+// Bytes: NULL only when there are none.
+std::string_view bytes(const void *value, size_t size, const char *name);
 // Options that may be NULL, laid over others.
 Options merged(const coze_options *options, const Options &base);
 

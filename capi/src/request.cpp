@@ -73,8 +73,8 @@ coze_status coze_request_add_file(coze_request *request, const char *name, const
 coze_status coze_request_add_bytes(coze_request *request, const char *name, const char *file_name,
                                    const void *data, size_t size) {
   return change(request, [&](ApiRequest &own) {
-    if (!data && size > 0) throw Error(Status::invalid_argument, "data must not be NULL when size is not 0");
-    own.add_bytes(text(name, "name"), text(file_name, "file_name"), {static_cast<const char *>(data), size});
+    const std::string_view content = bytes(data, size, "data");
+    own.add_bytes(text(name, "name"), text(file_name, "file_name"), content);
   });
 }
 

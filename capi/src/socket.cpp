@@ -20,11 +20,6 @@ ApiSocket &usable_socket(coze_socket *socket) {
   return own;
 }
 
-std::string_view bytes_of(const void *data, size_t size) {
-  if (!data && size > 0) throw Error(Status::invalid_argument, "data must not be NULL when size is not 0");
-  return {static_cast<const char *>(data), size};
-}
-
 }  // namespace
 
 coze_socket *coze_socket_new(const coze_request *request, coze_auth *auth) {
@@ -37,14 +32,14 @@ coze_socket *coze_socket_new(const coze_request *request, coze_auth *auth) {
 coze_status coze_socket_send_text(coze_socket *socket, const void *data, size_t size, int64_t timeout_ms) {
   return guard([&] {
     ApiSocket &own = usable_socket(socket);
-    return static_cast<coze_status>(own.send_text(bytes_of(data, size), patience(timeout_ms)));
+    return static_cast<coze_status>(own.send_text(bytes(data, size, "data"), patience(timeout_ms)));
   });
 }
 
 coze_status coze_socket_send_binary(coze_socket *socket, const void *data, size_t size, int64_t timeout_ms) {
   return guard([&] {
     ApiSocket &own = usable_socket(socket);
-    return static_cast<coze_status>(own.send_binary(bytes_of(data, size), patience(timeout_ms)));
+    return static_cast<coze_status>(own.send_binary(bytes(data, size, "data"), patience(timeout_ms)));
   });
 }
 

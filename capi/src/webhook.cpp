@@ -19,9 +19,7 @@ coze_status coze_webhook_verify(const char *token, const char *timestamp, const 
                                 const char *signature, const void *body, size_t size, int64_t tolerance_ms,
                                 int64_t now_ms) {
   return guard([&] {
-    if (!body && size > 0) throw Error(Status::invalid_argument, "body must not be NULL when size is not 0");
-    const Callback callback{
-        header(timestamp), header(nonce), header(signature), {static_cast<const char *>(body), size}};
+    const Callback callback{header(timestamp), header(nonce), header(signature), bytes(body, size, "body")};
     verify_callback(text(token, "token"), callback, tolerance_ms,
                     now_ms > 0 ? now_ms : Clock::system().wall_ms());
     return COZE_OK;
